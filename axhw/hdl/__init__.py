@@ -1,0 +1,1 @@
+"""Circuits: specs, golden models and Amaranth components. Knows nothing of synthesis, simulation or networks."""

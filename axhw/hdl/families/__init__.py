@@ -1,0 +1,1 @@
+"""The multiplier families, one file each."""

@@ -1,0 +1,161 @@
+"""Families by name, and specs from text: ``roup:p=2,r=3``, ``evoapprox:mul8s_1L2L``.
+
+The command line and `parse` share this one list; adding a family here is all it takes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import typing
+from collections.abc import Mapping
+from typing import Any, get_type_hints
+
+from axhw.errors import AxhwError
+from axhw.hdl.families.broken_array import BrokenArraySpec
+from axhw.hdl.families.drum import DrumSpec
+from axhw.hdl.families.evoapprox import EvoApproxSpec
+from axhw.hdl.families.exact import ExactSpec
+from axhw.hdl.families.kulkarni import KulkarniSpec
+from axhw.hdl.families.lower_or import LowerOrSpec
+from axhw.hdl.families.mitchell import MitchellSpec
+from axhw.hdl.families.roup import RoupSpec
+from axhw.hdl.families.truncated import TruncatedSpec
+from axhw.hdl.spec import MultiplierSpec
+
+FAMILIES: Mapping[str, type[MultiplierSpec]] = {
+    spec.family: spec
+    for spec in (
+        ExactSpec,
+        RoupSpec,
+        BrokenArraySpec,
+        EvoApproxSpec,
+        TruncatedSpec,
+        DrumSpec,
+        MitchellSpec,
+        KulkarniSpec,
+        LowerOrSpec,
+    )
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Parameter:
+    """A parameter of a family as users type it.
+
+    Attributes
+    ----------
+    kind : {int, bool, str}
+    choices : tuple of str
+        The allowed words, empty for numbers, booleans and free names.
+    """
+
+    name: str
+    kind: type
+    choices: tuple[str, ...]
+    default: Any
+    help: str
+
+
+def parameters_of(family: str) -> dict[str, Parameter]:
+    """All parameters of a family, `width` and `signed` included, in the order of its fields."""
+    spec = family_class(family)
+    hints = get_type_hints(spec)
+    result = {}
+    for field in dataclasses.fields(spec):
+        hint = hints[field.name]
+        choices = typing.get_args(hint)
+        result[field.name] = Parameter(
+            name=field.name,
+            kind=hint if isinstance(hint, type) else str,
+            choices=choices,
+            default=field.default,
+            help=field.metadata["help"],
+        )
+    return result
+
+
+def family_class(family: str) -> type[MultiplierSpec]:
+    """The spec class of a family name."""
+    if family not in FAMILIES:
+        near = difflib.get_close_matches(family, FAMILIES, n=1)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        raise AxhwError(f"Expected a multiplier family out of {', '.join(FAMILIES)}, found {family!r}{hint}.")
+    return FAMILIES[family]
+
+
+def create(family: str, parameters: Mapping[str, Any]) -> MultiplierSpec:
+    """A spec from its family and parameters; values may be text as typed by a user.
+
+    Raises
+    ------
+    AxhwError
+        For an unknown family or parameter and for values that are impossible.
+    """
+    known = parameters_of(family)
+    values = {}
+    for key, value in parameters.items():
+        if key not in known:
+            raise AxhwError(f"Expected parameters of {family} ({', '.join(known)}), found {key!r}.")
+        values[key] = _convert(family, known[key], value)
+    return family_class(family)(**values)
+
+
+def parse(text: str, **overrides: Any) -> MultiplierSpec:
+    """A spec from ``family``, ``family:key=value,...`` or ``evoapprox:circuit``.
+
+    Parameters
+    ----------
+    text : str
+        A bare word behind the colon is the family's first text parameter without fixed choices,
+        such as the circuit of ``evoapprox``.
+    **overrides
+        Parameters that are not in the text; the same parameter given twice with different values
+        is refused.
+    """
+    family, _, rest = text.strip().partition(":")
+    known = parameters_of(family)
+    values: dict[str, Any] = {}
+    for item in filter(None, (part.strip() for part in rest.split(","))):
+        key, equals, value = (part.strip() for part in item.partition("="))
+        if not equals:
+            value = key
+            key = next((p.name for p in known.values() if p.kind is str and not p.choices), "")
+            if not key:
+                raise AxhwError(f"Expected key=value behind {family}:, found {item!r} (example: roup:p=2,r=3).")
+        if key in values:
+            raise AxhwError(f"Expected each parameter once in {text!r}, found {key} twice.")
+        values[key] = value
+    for key, value in overrides.items():
+        if key in values and key in known and _convert(family, known[key], values[key]) != value:
+            raise AxhwError(f"Expected one value for {key}, found {values[key]} in {text!r} and {value} beside it.")
+        values[key] = value
+    return create(family, values)
+
+
+def describe(spec: MultiplierSpec) -> dict[str, Any]:
+    """A JSON document that `restore` turns back into the spec."""
+    return {"family": spec.family, "width": spec.width, "signed": spec.signed, **spec.parameters()}
+
+
+def restore(document: Mapping[str, Any]) -> MultiplierSpec:
+    """The spec that `describe` wrote."""
+    if "family" not in document:
+        raise AxhwError(f"Expected a design description with a family, found the keys {sorted(document)}.")
+    return create(document["family"], {key: value for key, value in document.items() if key != "family"})
+
+
+def _convert(family: str, parameter: Parameter, value: Any) -> Any:
+    if isinstance(value, parameter.kind) and not (parameter.kind is int and isinstance(value, bool)):
+        return value
+    if parameter.kind is int:
+        try:
+            return int(str(value), 10)
+        except ValueError:
+            raise AxhwError(f"Expected an integer for {parameter.name} of {family}, found {value!r}.") from None
+    if parameter.kind is bool:
+        words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+        if str(value).lower() not in words:
+            raise AxhwError(f"Expected true or false for {parameter.name} of {family}, found {value!r}.")
+        return words[str(value).lower()]
+    raise AxhwError(f"Expected text for {parameter.name} of {family}, found {value!r}.")

@@ -1,0 +1,185 @@
+"""Designs and synthesis results on disk: content-addressed, complete or absent.
+
+    <root>/designs/<key>/      design.json, design.v, netlist.v, netlist.json and lut.npy of one record
+    <root>/synthesis/<key>/    what Yosys made of one job
+    <root>/partial/            folders being written; a killed run leaves its rubbish only here
+
+An entry is written into a folder of its own, flushed to disk and renamed into place. Readers never see half an
+entry, two processes that make the same entry end with one of them, and nothing is ever overwritten.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from axhw.errors import AxhwError
+from axhw.synth.synthesis import Synthesis, SynthesisJob
+
+ENVIRONMENT = "AXHW_STORE"
+_ABANDONED_S = 24 * 3600.0
+
+
+def default_root() -> Path:
+    """``AXHW_STORE``, or the user's data folder."""
+    chosen = os.environ.get(ENVIRONMENT)
+    return Path(chosen).expanduser() if chosen else platformdirs.user_data_path("axhw")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One stored design: its document and the folder of its files."""
+
+    key: str
+    folder: Path
+    document: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        return str(self.document["name"])
+
+
+@dataclass(frozen=True)
+class Store:
+    """A store under `root`; folders appear when something is written."""
+
+    root: Path
+
+    @classmethod
+    def default(cls) -> Store:
+        """The store of this user."""
+        return cls(default_root())
+
+    def synthesise(self, job: SynthesisJob) -> Synthesis:
+        """The stored result of the job, or a fresh one, stored."""
+        folder = self.root / "synthesis" / job.key
+        if not folder.is_dir():
+            result = job.run()
+            about = {"name": result.name, "engine": result.engine, "seconds": result.seconds}
+            self._publish(
+                folder,
+                {
+                    "design.v": result.rtl_verilog.encode(),
+                    "netlist.v": result.netlist_verilog.encode(),
+                    "netlist.json": result.netlist_json.encode(),
+                    "about.json": json.dumps(about).encode(),
+                },
+            )
+            return result
+        about = json.loads((folder / "about.json").read_text())
+        return Synthesis(
+            name=about["name"],
+            engine=about["engine"],
+            seconds=about["seconds"],
+            rtl_verilog=(folder / "design.v").read_text(),
+            netlist_verilog=(folder / "netlist.v").read_text(),
+            netlist_json=(folder / "netlist.json").read_text(),
+        )
+
+    def get(self, key: str) -> Entry | None:
+        """The design of that key, or None."""
+        folder = self.root / "designs" / key
+        if not folder.is_dir():
+            return None
+        return Entry(key=key, folder=folder, document=json.loads((folder / "design.json").read_text()))
+
+    def put(self, key: str, document: Mapping[str, Any], files: Mapping[str, bytes]) -> Entry:
+        """Store a design; one that is there already stays as it is."""
+        body = json.dumps(document, indent=2).encode()
+        self._publish(self.root / "designs" / key, {**files, "design.json": body})
+        entry = self.get(key)
+        if entry is None:
+            raise AxhwError(f"Expected the design {document['name']} in the store {self.root}, found it removed.")
+        return entry
+
+    def designs(self) -> Iterator[Entry]:
+        """All stored designs, oldest first."""
+        folder = self.root / "designs"
+        if not folder.is_dir():
+            return
+        entries = sorted(folder.iterdir(), key=lambda path: (path.stat().st_mtime_ns, path.name))
+        for path in entries:
+            if (entry := self.get(path.name)) is not None:
+                yield entry
+
+    def find(self, word: str) -> Entry:
+        """The newest design of that name, or the one whose key starts with the word (8 letters or more).
+
+        Raises
+        ------
+        AxhwError
+            If there is none, or if a key prefix is ambiguous.
+        """
+        entries = list(self.designs())
+        named = [entry for entry in entries if entry.name == word]
+        if named:
+            return named[-1]
+        keyed = [entry for entry in entries if len(word) >= 8 and entry.key.startswith(word)]
+        if len(keyed) > 1:
+            raise AxhwError(f"Expected a key that only one design has, found {len(keyed)} beginning with {word}.")
+        if not keyed:
+            raise AxhwError(
+                f"Expected the name or key of a stored design, found {word!r}, which the store {self.root} "
+                "does not hold: make it with `axhw gen`, or see `axhw ls`."
+            )
+        return keyed[0]
+
+    def _publish(self, folder: Path, files: Mapping[str, bytes]) -> None:
+        partial = self.root / "partial"
+        try:
+            partial.mkdir(parents=True, exist_ok=True)
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            self._sweep(partial)
+            draft = Path(tempfile.mkdtemp(dir=partial))
+            for name, content in files.items():
+                _write_durably(draft / name, content)
+            draft.chmod(0o755)
+            try:
+                draft.rename(folder)
+            except OSError:
+                # Somebody else was first; entries are addressed by content, so theirs is as good.
+                shutil.rmtree(draft, ignore_errors=True)
+                if not folder.is_dir():
+                    raise
+            _flush_folder(folder.parent)
+        except OSError as error:
+            raise AxhwError(
+                f"Expected to write into the store {self.root}, found {error.strerror or error}: "
+                f"set {ENVIRONMENT} to a folder you can write to."
+            ) from error
+
+    def _sweep(self, partial: Path) -> None:
+        """Remove drafts that a killed process left a day ago or earlier."""
+        limit = time.time() - _ABANDONED_S
+        for draft in partial.iterdir():
+            try:
+                if draft.stat().st_mtime < limit:
+                    shutil.rmtree(draft, ignore_errors=True)
+            except FileNotFoundError:
+                continue
+
+
+def _write_durably(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _flush_folder(folder: Path) -> None:
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

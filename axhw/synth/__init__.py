@@ -1,0 +1,1 @@
+"""From a circuit to gates and their cost: Yosys, cell libraries, mapped netlists, timing and power."""

@@ -1,0 +1,134 @@
+"""From an Amaranth component to a mapped netlist: RTLIL, Yosys ``synth``, ABC on a Liberty library."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import time
+from dataclasses import dataclass
+from functools import cached_property
+
+from amaranth.back import rtlil
+from amaranth.lib import wiring
+
+from axhw.errors import AxhwError
+from axhw.synth.engines import Engine, run_script
+from axhw.synth.netlist import Netlist
+
+_LIBERTY = "cells.lib"
+_SOURCE = "source.il"
+_SIGNED_DECLARATION = re.compile(r"^(\s*(?:input|output|wire)) signed", re.MULTILINE)
+
+
+def to_rtlil(component: wiring.Component, *, name: str) -> str:
+    """The component as RTLIL text, free of source locations so that equal circuits give equal text."""
+    return str(rtlil.convert(component, name=name, emit_src=False))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SynthesisJob:
+    """Everything a synthesis result depends on.
+
+    Attributes
+    ----------
+    name : str
+        Top module.
+    rtlil : str
+        The design as Yosys' RTLIL text.
+    liberty : str
+        Text of the library.
+    engine : Engine
+    """
+
+    name: str
+    rtlil: str
+    liberty: str
+    engine: Engine
+
+    @property
+    def script(self) -> str:
+        """The Yosys commands."""
+        return "\n".join(
+            (
+                f"read_rtlil {_SOURCE}",
+                f"hierarchy -check -top {self.name}",
+                "design -save source",
+                "proc -nomux -norom",
+                "memory_collect",
+                "write_verilog -noattr -norename design.v",
+                "design -load source",
+                f"synth -flatten -top {self.name}",
+                f"dfflibmap -liberty {_LIBERTY}",
+                f"abc -liberty {_LIBERTY}",
+                "opt_clean -purge",
+                "write_json netlist.json",
+                "write_verilog -noattr netlist.v",
+                "",
+            )
+        )
+
+    @cached_property
+    def key(self) -> str:
+        """Digest of everything above: the name under which the result may be stored."""
+        parts = (self.rtlil, hashlib.sha256(self.liberty.encode()).hexdigest(), self.script, str(self.engine))
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+    def run(self) -> Synthesis:
+        """Run Yosys in a fresh process.
+
+        Raises
+        ------
+        AxhwError
+            With Yosys' error, or naming logic that could not be mapped to the library.
+        """
+        start = time.perf_counter()
+        files = run_script(
+            self.engine,
+            self.script,
+            inputs={_SOURCE: self.rtlil, _LIBERTY: self.liberty},
+            outputs=("design.v", "netlist.json", "netlist.v"),
+        )
+        result = Synthesis(
+            name=self.name,
+            engine=str(self.engine),
+            rtl_verilog=files["design.v"],
+            # Structural netlists need no signedness, and some timing analysers reject the word.
+            netlist_verilog=_SIGNED_DECLARATION.sub(r"\1", files["netlist.v"]),
+            netlist_json=files["netlist.json"],
+            seconds=time.perf_counter() - start,
+        )
+        left = sorted({instance.cell for instance in result.netlist.instances if instance.cell.startswith("$")})
+        if left:
+            raise AxhwError(
+                f"Expected every gate of {self.name} to map to the library, found {', '.join(left)} left over: "
+                "the library lacks such cells."
+            )
+        return result
+
+
+@dataclass(frozen=True, kw_only=True)
+class Synthesis:
+    """A synthesised design.
+
+    Attributes
+    ----------
+    engine : str
+        Name and version of the Yosys that made it.
+    rtl_verilog, netlist_verilog, netlist_json : str
+        The design before and after mapping.
+    seconds : float
+        Wall time of the Yosys process.
+    """
+
+    name: str
+    engine: str
+    rtl_verilog: str
+    netlist_verilog: str
+    netlist_json: str
+    seconds: float
+
+    @cached_property
+    def netlist(self) -> Netlist:
+        """The mapped netlist."""
+        return Netlist.from_yosys(json.loads(self.netlist_json), top=self.name)
