@@ -38,7 +38,8 @@ def digits(b: IntegerArray, count: int) -> IntegerArray:
     """
     doubled = b << 1
     triples = np.stack([(doubled >> (2 * j)) & 7 for j in range(count)])
-    return -2 * (triples >> 2) + (triples >> 1 & 1) + (triples & 1)
+    recoded: IntegerArray = -2 * (triples >> 2) + (triples >> 1 & 1) + (triples & 1)
+    return recoded
 
 
 def round_half_up(a: IntegerArray, bit: int) -> IntegerArray:

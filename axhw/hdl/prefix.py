@@ -74,9 +74,7 @@ def _kogge_stone(m: Module, pairs: list[Pair]) -> list[Pair]:
     prefixes = list(pairs)
     span = 1
     while span < len(prefixes):
-        prefixes = [
-            _combine(m, pair, prefixes[i - span]) if i >= span else pair for i, pair in enumerate(prefixes)
-        ]
+        prefixes = [_combine(m, pair, prefixes[i - span]) if i >= span else pair for i, pair in enumerate(prefixes)]
         span *= 2
     return prefixes
 

@@ -21,7 +21,12 @@ from axhw.hdl.families.lower_or import LowerOrSpec
 from axhw.hdl.families.mitchell import MitchellSpec
 from axhw.hdl.families.roup import RoupSpec
 from axhw.hdl.families.truncated import TruncatedSpec
+from axhw.hdl.pe.element import ProcessingElementSpec
+from axhw.hdl.pe.mac import MacSpec
+from axhw.hdl.pe.registered import RegisteredSpec
 from axhw.hdl.spec import MultiplierSpec
+
+DesignSpec = MultiplierSpec | ProcessingElementSpec
 
 FAMILIES: Mapping[str, type[MultiplierSpec]] = {
     spec.family: spec
@@ -37,6 +42,8 @@ FAMILIES: Mapping[str, type[MultiplierSpec]] = {
         LowerOrSpec,
     )
 }
+
+ELEMENTS: Mapping[str, type[ProcessingElementSpec]] = {spec.kind: spec for spec in (RegisteredSpec, MacSpec)}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -77,8 +84,8 @@ def parameters_of(family: str) -> dict[str, Parameter]:
 
 def family_class(family: str) -> type[MultiplierSpec]:
     """The spec class of a family name."""
-    if family not in FAMILIES:
-        near = difflib.get_close_matches(family, FAMILIES, n=1)
+    if not isinstance(family, str) or family not in FAMILIES:
+        near = difflib.get_close_matches(str(family), FAMILIES, n=1)
         hint = f" (did you mean {near[0]}?)" if near else ""
         raise AxhwError(f"Expected a multiplier family out of {', '.join(FAMILIES)}, found {family!r}{hint}.")
     return FAMILIES[family]
@@ -113,7 +120,7 @@ def parse(text: str, **overrides: Any) -> MultiplierSpec:
         Parameters that are not in the text; the same parameter given twice with different values
         is refused.
     """
-    family, _, rest = text.strip().partition(":")
+    family, _, rest = (part.strip() for part in text.partition(":"))
     known = parameters_of(family)
     values: dict[str, Any] = {}
     for item in filter(None, (part.strip() for part in rest.split(","))):
@@ -127,22 +134,44 @@ def parse(text: str, **overrides: Any) -> MultiplierSpec:
             raise AxhwError(f"Expected each parameter once in {text!r}, found {key} twice.")
         values[key] = value
     for key, value in overrides.items():
-        if key in values and key in known and _convert(family, known[key], values[key]) != value:
-            raise AxhwError(f"Expected one value for {key}, found {values[key]} in {text!r} and {value} beside it.")
+        if key in values and key in known:
+            first, second = (_convert(family, known[key], each) for each in (values[key], value))
+            if first != second:
+                raise AxhwError(f"Expected one value for {key}, found {first} in {text!r} and {second} beside it.")
         values[key] = value
     return create(family, values)
 
 
-def describe(spec: MultiplierSpec) -> dict[str, Any]:
-    """A JSON document that `restore` turns back into the spec."""
+def describe(spec: DesignSpec) -> dict[str, Any]:
+    """A JSON document that `restore` turns back into the spec; an element's holds that of its multiplier."""
+    if isinstance(spec, ProcessingElementSpec):
+        return {"element": spec.kind, **spec.parameters(), "multiplier": describe(spec.multiplier)}
     return {"family": spec.family, "width": spec.width, "signed": spec.signed, **spec.parameters()}
 
 
-def restore(document: Mapping[str, Any]) -> MultiplierSpec:
+def restore(document: Mapping[str, Any]) -> DesignSpec:
     """The spec that `describe` wrote."""
-    if "family" not in document:
-        raise AxhwError(f"Expected a design description with a family, found the keys {sorted(document)}.")
+    if "element" in document:
+        return _restore_element(document)
+    return _restore_multiplier(document)
+
+
+def _restore_multiplier(document: object) -> MultiplierSpec:
+    if not isinstance(document, Mapping) or "family" not in document:
+        found = f"the keys {sorted(document)}" if isinstance(document, Mapping) else repr(document)
+        raise AxhwError(f"Expected a design description with a family, found {found}.")
     return create(document["family"], {key: value for key, value in document.items() if key != "family"})
+
+
+def _restore_element(document: Mapping[str, Any]) -> ProcessingElementSpec:
+    kind = document["element"]
+    if not isinstance(kind, str) or kind not in ELEMENTS:
+        raise AxhwError(f"Expected an element out of {', '.join(ELEMENTS)}, found {kind!r}.")
+    known = ["element", *(field.name for field in dataclasses.fields(ELEMENTS[kind]))]
+    if unknown := sorted(set(document) - set(known)):
+        raise AxhwError(f"Expected the keys {', '.join(known)} of the element {kind}, found {unknown[0]!r}.")
+    values = {key: value for key, value in document.items() if key != "element"}
+    return ELEMENTS[kind](**values | {"multiplier": _restore_multiplier(document.get("multiplier"))})
 
 
 def _convert(family: str, parameter: Parameter, value: Any) -> Any:

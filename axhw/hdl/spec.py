@@ -77,9 +77,11 @@ class MultiplierSpec(ABC):
             raise AxhwError(
                 f"Expected a width from {MIN_WIDTH} to {MAX_WIDTH} bits for {self.family}, found {self.width}."
             )
+        if not isinstance(self.signed, bool):
+            raise AxhwError(f"Expected true or false for signed of {self.family}, found {self.signed!r}.")
         self.validate()
 
-    def validate(self) -> None:
+    def validate(self) -> None:  # noqa: B027
         """Refuse impossible parameters with an `AxhwError`; families override it."""
 
     @abstractmethod
@@ -109,9 +111,7 @@ class MultiplierSpec(ABC):
         if factors is None:
             return None
         codes = self.operand_codes()
-        product = sum(
-            float(factors.left[:, k].mean()) * float(factors.right[:, k].mean()) for k in range(factors.rank)
-        )
+        product = sum(float(factors.left[:, k].mean()) * float(factors.right[:, k].mean()) for k in range(factors.rank))
         return product - float(codes.mean()) ** 2
 
     @property
@@ -150,9 +150,7 @@ class MultiplierSpec(ABC):
     def parameters(self) -> dict[str, Any]:
         """The family's own parameters by name; width and signedness are not among them."""
         common = {field.name for field in dataclasses.fields(MultiplierSpec)}
-        return {
-            field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name not in common
-        }
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name not in common}
 
     @property
     def name(self) -> str:
@@ -203,9 +201,7 @@ class Multiplier(wiring.Component):
 
     def __init__(self, spec: MultiplierSpec) -> None:
         self.spec = spec
-        super().__init__(
-            {"a": In(operand_shape(spec)), "b": In(operand_shape(spec)), "o": Out(product_shape(spec))}
-        )
+        super().__init__({"a": In(operand_shape(spec)), "b": In(operand_shape(spec)), "o": Out(product_shape(spec))})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

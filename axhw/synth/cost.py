@@ -15,7 +15,9 @@ class Cost:
         Sum of cell areas.
     cells : int
     delay_ns : float
-        Longest path from an input to an output port, with slews.
+        Longest path from an input to an output port, with slews; the shortest clock period if `clocked`.
+    clocked : bool
+        Whether the design has flip-flops.
     energy_fj : float
         Dynamic energy per operation, timed with inertial filtering: glitches count.
     energy_transport_fj : float
@@ -24,6 +26,8 @@ class Cost:
         The same with at most one transition per net and operation: a lower bound.
     internal_fj, switching_fj : float
         `energy_fj` in two parts: inside the cells, and charging the nets.
+    clock_fj : float
+        Part of `internal_fj` that the clock pins of flip-flops spend.
     toggles : float
         Transitions of gate outputs per operation, timed with inertial filtering.
     leakage_nw : float
@@ -43,11 +47,13 @@ class Cost:
     area_um2: float
     cells: int
     delay_ns: float
+    clocked: bool
     energy_fj: float
     energy_transport_fj: float
     energy_zero_delay_fj: float
     internal_fj: float
     switching_fj: float
+    clock_fj: float
     toggles: float
     leakage_nw: float
     leakage_fj: float

@@ -91,14 +91,12 @@ class EvoApproxSpec(TreeMultiplierSpec):
     @property
     def name(self) -> str:
         """The published name behind its release, e.g. ``evoapprox_v2022_mul8s_1L2L``."""
-        suffix = self.array.name.removeprefix(
-            BrokenArraySpec(ha=self.array.ha, hb=self.array.hb, v=self.array.v).name
-        )
+        suffix = self.array.name.removeprefix(BrokenArraySpec(ha=self.array.ha, hb=self.array.hb, v=self.array.v).name)
         return f"{self.family}_{RELEASE}_{self.circuit}{suffix}"
 
     def reference(self, a: npt.ArrayLike, b: npt.ArrayLike) -> IntegerArray:
         """That of the broken array."""
-        return self.array.reference(a, b)
+        return self.array.reference(*self.operands(a, b))
 
     def build(self, m: Module, a: Value, b: Value) -> Value:
         """That of the broken array."""

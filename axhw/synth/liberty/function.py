@@ -143,22 +143,23 @@ class BooleanFunction:
             lambda a: ~a,
             {"&": lambda a, b: a & b, "|": lambda a, b: a | b, "^": lambda a, b: a ^ b},
         )
-        if len(self.postfix) > 1 and result.shape == zero.shape:
-            return result
-        return np.broadcast_to(result, zero.shape).copy()
+        # A lone pin or constant is copied or spread to the full shape by the OR.
+        return result if len(self.postfix) > 1 and result.shape == zero.shape else zero | result
 
     def verilog(self) -> str:
         """The expression in Verilog; names that are no Verilog identifiers come out escaped."""
 
         def leaf(step: str) -> str:
-            if step in ("0", "1"):
-                return f"1'b{step}"
-            return step if re.fullmatch(r"[A-Za-z_][\w$]*", step) else f"\\{step} "
+            return f"1'b{step}" if step in ("0", "1") else verilog_name(step)
 
         def binary(operator: str) -> Callable[[str, str], str]:
             return lambda a, b: f"({a} {operator} {b})"
 
-        return self._fold(leaf, lambda a: f"~{a}", {operator: binary(operator) for operator in "&|^"})
+        def invert(operand: str) -> str:
+            # Verilog's grammar has no ~~A.
+            return f"~({operand})" if operand.startswith("~") else f"~{operand}"
+
+        return self._fold(leaf, invert, {operator: binary(operator) for operator in "&|^"})
 
     def _fold(
         self,
@@ -176,6 +177,11 @@ class BooleanFunction:
             else:
                 stack.append(leaf(step))
         return stack.pop()
+
+
+def verilog_name(name: str) -> str:
+    """`name` as a Verilog identifier, escaped if it needs to be."""
+    return name if re.fullmatch(r"[A-Za-z_][\w$]*", name) else f"\\{name} "
 
 
 def _tokens(text: str) -> list[str]:

@@ -1,0 +1,133 @@
+"""From a spec to a verified, costed record: synthesise, extract and prove the table, measure, store."""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import hashlib
+import io
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from importlib import resources
+from importlib.resources.abc import Traversable
+
+import numpy as np
+
+from axhw import __version__
+from axhw.hdl.registry import DesignSpec, describe
+from axhw.measure import Conditions, measure_cost
+from axhw.proof import prove
+from axhw.record import DesignRecord, Provenance, document_of
+from axhw.sim.product_table import ProductTable
+from axhw.store import Store
+from axhw.synth.engines import Engine, find_engine
+from axhw.synth.liberty.verilog import cell_models
+from axhw.synth.libraries import DEFAULT, LibrarySource, load_library
+from axhw.synth.netlist import levelize
+from axhw.synth.synthesis import SynthesisJob, to_rtlil
+
+Stage = Callable[[str], None]
+
+
+def characterize(
+    spec: DesignSpec,
+    *,
+    library: LibrarySource | None = None,
+    engine: Engine | None = None,
+    store: Store | None = None,
+    conditions: Conditions | None = None,
+    stage: Stage = lambda name: None,
+) -> DesignRecord:
+    """The record of a design, from the store or made and stored.
+
+    Parameters
+    ----------
+    spec : MultiplierSpec or ProcessingElementSpec
+    library : LibrarySource, optional
+        The embedded one by default.
+    engine : Engine, optional
+        The best Yosys installed by default.
+    store : Store, optional
+        The user's by default.
+    conditions : Conditions, optional
+    stage : callable, optional
+        Called with the name of each stage as it begins.
+
+    Raises
+    ------
+    AxhwError
+        If the design cannot be synthesised or measured.
+    VerificationError
+        If the mapped netlist is not what the golden model says.
+    """
+    library = load_library(DEFAULT) if library is None else library
+    engine = find_engine() if engine is None else engine
+    store = Store.default() if store is None else store
+    conditions = Conditions() if conditions is None else conditions
+
+    stage("elaborate")
+    job = SynthesisJob(name=spec.name, rtlil=to_rtlil(spec.component(), name=spec.name), liberty=library.text, engine=engine)
+    key = _key(spec, job, conditions)
+    if (entry := store.get(key)) is not None:
+        return DesignRecord.from_entry(entry)
+    stage("synthesise")
+    synthesis = store.synthesise(job)
+    stage("prove")
+    graph = levelize(synthesis.netlist, library.cells)
+    proof = prove(spec, synthesis, graph, library=library, engine=engine, seed=conditions.seed)
+    stage("cost")
+    cost = measure_cost(spec, synthesis, library=library.cells, conditions=conditions)
+    stage("store")
+    document = document_of(
+        spec,
+        proof=proof,
+        cost=cost,
+        provenance=Provenance(
+            axhw_version=__version__,
+            code_sha256=code_digest(),
+            created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        ),
+    )
+    used = sorted({instance.cell for instance in synthesis.netlist.instances})
+    files = {
+        "design.v": synthesis.rtl_verilog.encode(),
+        "netlist.v": synthesis.netlist_verilog.encode(),
+        "netlist.json": synthesis.netlist_json.encode(),
+        "cells.v": cell_models(library.cells, used).encode(),
+    }
+    if proof.table is not None:
+        files["lut.npy"] = _npy(proof.table)
+    return DesignRecord.from_entry(store.put(key, document, files))
+
+
+def _npy(table: ProductTable) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, table.values, allow_pickle=False)
+    return buffer.getvalue()
+
+
+@functools.cache
+def code_digest() -> str:
+    """Digest of the source that makes and measures circuits: a change of that code makes new records, never mixed ones."""
+    digest = hashlib.sha256()
+
+    def visit(folder: Traversable, path: str) -> None:
+        for item in sorted(folder.iterdir(), key=lambda item: item.name):
+            if item.is_dir():
+                visit(item, f"{path}/{item.name}")
+            elif item.name.endswith(".py"):
+                digest.update(f"{path}/{item.name}\0".encode())
+                digest.update(item.read_bytes())
+
+    package = resources.files("axhw")
+    for room in ("hdl", "synth", "sim"):
+        visit(package / room, room)
+    for file in ("proof.py", "measure.py"):
+        digest.update((package / file).read_bytes())
+    return digest.hexdigest()
+
+
+def _key(spec: DesignSpec, job: SynthesisJob, conditions: Conditions) -> str:
+    body = json.dumps([describe(spec), job.key, asdict(conditions), code_digest()], sort_keys=True)
+    return hashlib.sha256(body.encode()).hexdigest()

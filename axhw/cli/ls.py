@@ -1,0 +1,39 @@
+"""``axhw ls``: the stored designs."""
+
+from __future__ import annotations
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from axhw.cli.options import json_option, print_json
+from axhw.record import DesignRecord
+from axhw.store import Store
+
+_COLUMNS = ("name", "library", "area_um2", "delay_ns", "energy_fj", "mae", "mae_pct", "wce", "mre_pct", "bias", "rank")
+
+
+@click.command("ls")
+@json_option
+def command(as_json: bool) -> None:
+    """List the stored designs, oldest first."""
+    store = Store.default()
+    summaries = [DesignRecord.from_entry(entry).summary() for entry in store.designs()]
+    if as_json:
+        print_json({"store": str(store.root), "designs": summaries})
+        return
+    table = Table(box=None, padding=(0, 1))
+    for column in _COLUMNS:
+        table.add_column(column, justify="left" if column in ("name", "library") else "right")
+    for summary in summaries:
+        table.add_row(*(_text(summary[column]) for column in _COLUMNS))
+    console = Console()
+    if summaries:
+        console.print(table)
+    console.print(f"[dim]{len(summaries)} designs in {store.root}[/dim]", soft_wrap=True)
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,.4g}" if isinstance(value, float) else str(value)

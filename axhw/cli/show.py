@@ -1,0 +1,33 @@
+"""``axhw show``: everything about one stored design."""
+
+from __future__ import annotations
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from axhw.cli.options import json_option, print_json
+from axhw.record import DesignRecord
+from axhw.store import Store
+
+
+@click.command("show")
+@click.argument("design")
+@json_option
+def command(design: str, as_json: bool) -> None:
+    """Show one stored DESIGN, by name or key: spec, errors, cost, verification, provenance."""
+    record = DesignRecord.from_entry(Store.default().find(design))
+    document = record.to_document()
+    if as_json:
+        print_json({"key": record.key, "folder": str(record.folder), **document})
+        return
+    table = Table(title=f"[bold]{record.name}[/bold]", title_justify="left", show_header=False, box=None, padding=(0, 2))
+    for section, values in document.items():
+        if isinstance(values, dict):
+            table.add_row(f"[bold]{section}[/bold]", "")
+            for key, value in values.items():
+                table.add_row(f"  {key}", str(value))
+        elif section != "name":
+            table.add_row(f"[bold]{section}[/bold]", str(values))
+    Console().print(table)
+    click.echo(f"files in {record.folder}")

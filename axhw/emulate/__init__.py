@@ -1,0 +1,1 @@
+"""Bit-exact emulation of approximate arithmetic: matrix products through product tables."""

@@ -1,0 +1,1 @@
+"""Processing elements around a multiplier: clocked circuits, each with its golden cycle model."""

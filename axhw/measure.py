@@ -1,0 +1,178 @@
+"""Area, delay, energy and leakage of a proved netlist over an operand stream."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from axhw.hdl.pe.mac import MacSpec
+from axhw.hdl.registry import DesignSpec
+from axhw.hdl.spec import MultiplierSpec
+from axhw.sim.activity import Activity, Mode, source_values, zero_delay_activity
+from axhw.sim.bitparallel import evaluate, port_words
+from axhw.sim.bits import pack_operands
+from axhw.sim.clocked import run_clocked
+from axhw.sim.element import ElementSpec, operand_grid, steady_inputs
+from axhw.sim.operands import OperandStream, uniform
+from axhw.sim.timed import timed_activity
+from axhw.synth.cost import Cost
+from axhw.synth.liberty.library import CellLibrary
+from axhw.synth.netlist import GateGraph, levelize
+from axhw.synth.power import EnergyReport, measure_energy
+from axhw.synth.synthesis import Synthesis
+from axhw.synth.timing import TimingReport, analyze_timing
+
+TIMING_MODEL = "NLDM with slews, zero wire; activity timed with inertial filtering"
+
+_STREAMS = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conditions:
+    """Under what a design is costed.
+
+    Attributes
+    ----------
+    pairs : int
+        Operations whose energy is averaged.
+    seed : int
+        Seed of the uniform operand stream, and of the random vectors that check a design.
+    input_slew_ns, output_load_ff : float or None
+        Surroundings of the ports; None takes the library's defaults.
+    clock_mhz : float
+        Clock that leakage energy is stated at.
+    """
+
+    pairs: int = 8192
+    seed: int = 1
+    input_slew_ns: float | None = None
+    output_load_ff: float | None = None
+    clock_mhz: float = 100.0
+
+
+def measure_cost(
+    spec: DesignSpec,
+    synthesis: Synthesis,
+    *,
+    library: CellLibrary,
+    conditions: Conditions,
+    stream: OperandStream | None = None,
+) -> Cost:
+    """What a mapped design costs.
+
+    Parameters
+    ----------
+    stream : OperandStream, optional
+        The operands whose energy is averaged; uniform pairs as `conditions` say by default.
+    """
+    netlist = synthesis.netlist
+    graph = levelize(netlist, library)
+    timing = analyze_timing(
+        netlist,
+        library,
+        graph=graph,
+        input_slew_ns=conditions.input_slew_ns,
+        output_load_ff=conditions.output_load_ff,
+    )
+    multiplier = spec if isinstance(spec, MultiplierSpec) else spec.multiplier
+    if stream is None:
+        # An operation is the change from one pair to the next.
+        stream = uniform(multiplier, pairs=conditions.pairs + 1, seed=conditions.seed)
+    if isinstance(spec, MultiplierSpec):
+        activities = _multiplier_activity(spec, synthesis, graph, timing, stream)
+    else:
+        activities = _element_activity(spec, synthesis, graph, timing, stream, library)
+
+    def energy(mode: Mode) -> EnergyReport:
+        activity = activities[mode]
+        return measure_energy(
+            netlist,
+            library,
+            timing,
+            rise=activity.rise,
+            fall=activity.fall,
+            operations=activity.pairs,
+            one_probability=activity.one_probability,
+        )
+
+    timed = energy("inertial")
+    inertial = activities["inertial"]
+    return Cost(
+        area_um2=sum(library.cells[instance.cell].area_um2 for instance in netlist.instances),
+        cells=len(netlist.instances),
+        delay_ns=timing.delay_ns if timing.min_period_ns is None else timing.min_period_ns,
+        clocked=timing.min_period_ns is not None,
+        energy_fj=timed.dynamic_fj,
+        energy_transport_fj=energy("transport").dynamic_fj,
+        energy_zero_delay_fj=energy("zero-delay").dynamic_fj,
+        internal_fj=timed.internal_fj,
+        switching_fj=timed.switching_fj,
+        clock_fj=timed.clock_fj,
+        toggles=float(inertial.transitions[graph.output].sum()) / inertial.pairs,
+        leakage_nw=timed.leakage_nw,
+        # nW times us is fJ.
+        leakage_fj=timed.leakage_nw / conditions.clock_mhz,
+        clock_mhz=conditions.clock_mhz,
+        library=library.name,
+        library_sha256=library.sha256,
+        corner=library.corner,
+        engine=synthesis.engine,
+        stream=stream.description,
+        input_slew_ns=timing.input_slew_ns,
+        output_load_ff=timing.output_load_ff,
+        timing_model=TIMING_MODEL,
+    )
+
+
+def _multiplier_activity(
+    spec: MultiplierSpec, synthesis: Synthesis, graph: GateGraph, timing: TimingReport, stream: OperandStream
+) -> Mapping[Mode, Activity]:
+    netlist = synthesis.netlist
+    words = {"a": pack_operands(stream.a, spec.width), "b": pack_operands(stream.b, spec.width)}
+    settled = evaluate(graph, port_words(netlist, words))
+    values = source_values(netlist, graph, {"a": stream.a, "b": stream.b})
+    return {
+        "zero-delay": zero_delay_activity(settled, vectors=len(stream)),
+        "inertial": timed_activity(graph, timing, values, mode="inertial"),
+        "transport": timed_activity(graph, timing, values, mode="transport"),
+    }
+
+
+def _element_activity(
+    spec: ElementSpec,
+    synthesis: Synthesis,
+    graph: GateGraph,
+    timing: TimingReport,
+    stream: OperandStream,
+    library: CellLibrary,
+) -> Mapping[Mode, Activity]:
+    """Activity at full throughput: a pair every cycle, a MAC summing all the terms it has room for."""
+    a, b = operand_grid(stream, streams=_STREAMS)
+    terms = spec.terms if isinstance(spec, MacSpec) else 1
+    run = run_clocked(synthesis.netlist, graph, library, steady_inputs(spec, a, b, sum_length=terms))
+    # The first cycles fill the pipeline.
+    values = [run.source_values(number)[1 + spec.latency :] for number in range(_STREAMS)]
+    position = {int(net): row for row, net in enumerate(graph.sources)}
+    result: dict[Mode, Activity] = {}
+    settled = []
+    for part in values:
+        words = {net: pack_operands(part[:, row], 1)[0] for net, row in position.items()}
+        settled.append(zero_delay_activity(evaluate(graph, words), vectors=len(part)))
+    result["zero-delay"] = _total(settled)
+    for mode in ("inertial", "transport"):
+        result[mode] = _total([timed_activity(graph, timing, part, mode=mode) for part in values])
+    return result
+
+
+def _total(parts: list[Activity]) -> Activity:
+    """Activity of several streams together."""
+    pairs = sum(part.pairs for part in parts)
+    return Activity(
+        rise=np.sum([part.rise for part in parts], axis=0),
+        fall=np.sum([part.fall for part in parts], axis=0),
+        pairs=pairs,
+        mode=parts[0].mode,
+        one_probability=np.sum([part.one_probability * part.pairs for part in parts], axis=0) / pairs,
+    )

@@ -1,0 +1,156 @@
+"""A verified, costed design: what `characterize` returns and the store keeps."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from axhw.errors import AxhwError
+from axhw.hdl.registry import DesignSpec, describe, restore
+from axhw.hdl.spec import MultiplierSpec
+from axhw.sim.metrics import ErrorMetrics
+from axhw.sim.product_table import ProductTable
+from axhw.proof import Proof, Verification
+from axhw.store import Entry
+from axhw.synth.cost import Cost
+from axhw.synth.netlist import Netlist
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """What made the record: version of axhw, digest of its circuit and measuring code, day."""
+
+    axhw_version: str
+    code_sha256: str
+    created: str
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DesignRecord:
+    """A design with everything measured about it.
+
+    Attributes
+    ----------
+    key : str
+        Content address in the store.
+    folder : Path
+        Where its files are: design.v, netlist.v, netlist.json, design.json and, up to 10 bits, lut.npy.
+    spec : MultiplierSpec or ProcessingElementSpec
+    metrics : ErrorMetrics
+    rank : int or None
+        Exact rank of the product table; None where it is not known.
+    cost : Cost
+    """
+
+    key: str
+    folder: Path
+    spec: DesignSpec
+    metrics: ErrorMetrics
+    rank: int | None
+    cost: Cost
+    verification: Verification
+    provenance: Provenance
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+    @property
+    def multiplier(self) -> MultiplierSpec:
+        """The multiplier: the design itself, or the one inside a processing element."""
+        return self.spec if isinstance(self.spec, MultiplierSpec) else self.spec.multiplier
+
+    @cached_property
+    def table(self) -> ProductTable | None:
+        """The product table that was extracted from the mapped netlist, None for wide operands."""
+        path = self.folder / "lut.npy"
+        if not path.is_file():
+            return None
+        table = ProductTable(
+            values=np.load(path, allow_pickle=False),
+            width=self.multiplier.width,
+            signed=self.multiplier.signed,
+            name=self.multiplier.name,
+            source=describe(self.multiplier),
+            netlist_sha256=self.verification.netlist_sha256,
+        )
+        if table.sha256 != self.verification.table_sha256:
+            raise AxhwError(f"Expected the proved table of {self.name} in {path}, found other values: remove that folder.")
+        return table
+
+    @cached_property
+    def netlist(self) -> Netlist:
+        """The mapped netlist."""
+        return Netlist.from_yosys(json.loads((self.folder / "netlist.json").read_text()), top=self.name)
+
+    def summary(self) -> dict[str, Any]:
+        """The figures people ask for first, flat: what ``axhw gen --json`` and multipliers.csv hold."""
+        cost, metrics = self.cost, self.metrics
+        return {
+            "name": self.name,
+            "family": self.multiplier.family,
+            "width": self.multiplier.width,
+            "signed": self.multiplier.signed,
+            "params": self.multiplier.parameters(),
+            "element": None if isinstance(self.spec, MultiplierSpec) else self.spec.kind,
+            "library": cost.library,
+            "engine": cost.engine,
+            "area_um2": cost.area_um2,
+            "delay_ns": cost.delay_ns,
+            "energy_fj": cost.energy_fj,
+            "energy_zero_delay_fj": cost.energy_zero_delay_fj,
+            "leakage_nw": cost.leakage_nw,
+            "cells": cost.cells,
+            "mae": metrics.mae,
+            "mae_pct": metrics.mae_pct,
+            "wce": metrics.wce,
+            "wce_pct": metrics.wce_pct,
+            "mre_pct": metrics.mre_pct,
+            "ep_pct": metrics.ep_pct,
+            "mse": metrics.mse,
+            "bias": metrics.bias,
+            "variance": metrics.variance,
+            "rank": self.rank,
+            # A record exists only when the netlist was proved equal to the golden model.
+            "verified": True,
+            "verification": dataclasses.asdict(self.verification),
+            "sampled": metrics.sampled,
+            "stream": cost.stream,
+            "corner": cost.corner,
+            "key": self.key,
+        }
+
+    @classmethod
+    def from_entry(cls, entry: Entry) -> DesignRecord:
+        """Read a stored design."""
+        document: Mapping[str, Any] = entry.document
+        return cls(
+            key=entry.key,
+            folder=entry.folder,
+            spec=restore(document["spec"]),
+            metrics=ErrorMetrics(**document["metrics"]),
+            rank=document["rank"],
+            cost=Cost(**document["cost"]),
+            verification=Verification(**document["verification"]),
+            provenance=Provenance(**document["provenance"]),
+        )
+
+
+def document_of(spec: DesignSpec, *, proof: Proof, cost: Cost, provenance: Provenance) -> dict[str, Any]:
+    """What design.json holds, and `DesignRecord.from_entry` reads."""
+    return {
+        "name": spec.name,
+        "spec": describe(spec),
+        "metrics": dataclasses.asdict(proof.metrics),
+        "rank": proof.rank,
+        "cost": dataclasses.asdict(cost),
+        "verification": dataclasses.asdict(proof.verification),
+        "provenance": dataclasses.asdict(provenance),
+    }

@@ -1,0 +1,155 @@
+"""Clocked gate-level simulation: many independent streams side by side, one evaluation a cycle.
+
+Time convention as in `axhw.hdl.pe.element`: inputs of cycle t are sampled by clock edge t, outputs of cycle t
+are what is seen just before it. All flip-flops start at 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from axhw.errors import AxhwError
+from axhw.hdl.spec import IntegerArray
+from axhw.sim.bitparallel import evaluate
+from axhw.sim.bits import VECTORS_PER_WORD, Words, pack_operands, unpack_product
+from axhw.synth.liberty.function import BooleanFunction
+from axhw.synth.liberty.library import CellLibrary, FlipFlop
+from axhw.synth.netlist import GateGraph, Netlist
+from axhw.synth.timing_arcs import clock_net
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ClockedRun:
+    """What a clocked netlist did.
+
+    Attributes
+    ----------
+    outputs : mapping of output port to (cycles, streams) int64 array
+        Unsigned unless the port was named as signed.
+    sources : (cycles, sources, words) uint64 array
+        Settled values of ``graph.sources`` in each cycle; bit i of word w is stream 64 * w + i.
+    """
+
+    outputs: Mapping[str, IntegerArray]
+    sources: Words
+
+    def source_values(self, stream: int) -> npt.NDArray[np.uint8]:
+        """(cycles, sources) values of 0 and 1 in one stream, as `axhw.sim.timed` takes them."""
+        word, bit = divmod(stream, VECTORS_PER_WORD)
+        values: npt.NDArray[np.uint8] = (self.sources[:, :, word] >> np.uint64(bit) & np.uint64(1)).astype(np.uint8)
+        return values
+
+
+@dataclass(frozen=True)
+class _Register:
+    """A flip-flop's pins by net, and its functions; asynchronous controls act at the edge."""
+
+    pins: Mapping[str, int]
+    next_state: BooleanFunction
+    clear: BooleanFunction | None
+    preset: BooleanFunction | None
+    outputs: tuple[tuple[int, bool], ...]
+
+
+def run_clocked(
+    netlist: Netlist,
+    graph: GateGraph,
+    library: CellLibrary,
+    inputs: Mapping[str, IntegerArray],
+    *,
+    signed_outputs: frozenset[str] = frozenset(),
+) -> ClockedRun:
+    """Simulate a netlist with one clock.
+
+    Parameters
+    ----------
+    inputs : mapping of input port, without the clock, to (cycles, streams) integers
+    signed_outputs : set of output ports
+        Ports that hold two's complement numbers.
+
+    Raises
+    ------
+    AxhwError
+        If ports are missing or unknown, arrays differ in shape, or the design has no clock.
+    """
+    clock = clock_net(netlist, library)
+    if clock is None:
+        raise AxhwError(f"Expected flip-flops in {netlist.name} to clock, found none.")
+    ports = {port for port, nets in netlist.inputs.items() if clock not in nets}
+    shapes = {np.shape(values) for values in inputs.values()}
+    if set(inputs) != ports or len(shapes) != 1 or len(next(iter(shapes))) != 2:
+        raise AxhwError(
+            f"Expected equally large arrays (cycles, streams) for the inputs {sorted(ports)} of {netlist.name}, "
+            f"found {sorted(inputs)} with shapes {sorted(map(str, shapes))}."
+        )
+    cycles, streams = shapes.pop()
+    words = -(-streams // VECTORS_PER_WORD)
+    registers = [_register(netlist, library, position) for position in _flip_flops(netlist, library)]
+    states = np.zeros((len(registers), words), np.uint64)
+    sources = np.zeros((cycles, len(graph.sources), words), np.uint64)
+    outputs = {port: np.zeros((cycles, streams), np.int64) for port in netlist.outputs}
+    row = {int(net): position for position, net in enumerate(graph.sources)}
+    nets: Words | None = None
+    for cycle in range(cycles):
+        now = sources[cycle]
+        for port, values in inputs.items():
+            bits = pack_operands(values[cycle], len(netlist.inputs[port]))
+            for net, word in zip(netlist.inputs[port], bits):
+                now[row[net]] = word
+        for register, state in zip(registers, states):
+            for net, inverted in register.outputs:
+                now[row[net]] = ~state if inverted else state
+        nets = evaluate(graph, now, out=nets)
+        for port, port_nets in netlist.outputs.items():
+            signed = port in signed_outputs
+            outputs[port][cycle] = unpack_product(nets[list(port_nets)], signed=signed, count=streams)
+        states = np.stack([_next(register, state, nets) for register, state in zip(registers, states)])
+    return ClockedRun(outputs=outputs, sources=sources)
+
+
+def _flip_flops(netlist: Netlist, library: CellLibrary) -> list[int]:
+    return [
+        position
+        for position, instance in enumerate(netlist.instances)
+        if library.cells[instance.cell].flip_flop is not None
+    ]
+
+
+def _register(netlist: Netlist, library: CellLibrary, position: int) -> _Register:
+    instance = netlist.instances[position]
+    cell = library.cells[instance.cell]
+    flip_flop = cell.flip_flop
+    assert isinstance(flip_flop, FlipFlop)
+    outputs = []
+    for pin in cell.outputs:
+        if pin.name in instance.pins:
+            if pin.function not in (flip_flop.state, flip_flop.inverted):
+                raise AxhwError(
+                    f"Expected output {pin.name} of flip-flop {cell.name} to be its state or the inverse, "
+                    f"found {pin.function!r}."
+                )
+            outputs.append((instance.pins[pin.name], pin.function == flip_flop.inverted))
+    return _Register(
+        pins=instance.pins,
+        next_state=BooleanFunction.parse(flip_flop.next_state),
+        clear=None if flip_flop.clear is None else BooleanFunction.parse(flip_flop.clear),
+        preset=None if flip_flop.preset is None else BooleanFunction.parse(flip_flop.preset),
+        outputs=tuple(outputs),
+    )
+
+
+def _next(register: _Register, state: Words, nets: Words) -> Words:
+    def value(function: BooleanFunction) -> Words:
+        result = function.evaluate({pin: nets[register.pins[pin]] for pin in function.pins})
+        return np.broadcast_to(result, state.shape)
+
+    following = value(register.next_state)
+    if register.preset is not None:
+        following = following | value(register.preset)
+    if register.clear is not None:
+        following = following & ~value(register.clear)
+    return following

@@ -1,0 +1,80 @@
+"""A design's RTL and mapped gates against its golden model, in a real simulator driven by cocotb."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from axhw.errors import AxhwError
+from axhw.hdl.pe.mac import MacSpec
+from axhw.hdl.pe.registered import RegisteredSpec
+from axhw.hdl.registry import DesignSpec
+from axhw.hdl.spec import MultiplierSpec
+from axhw.sim.simulators import Simulator, simulate
+from axhw.sim.testbench import element_replay, multiplier_replay
+
+Level = Literal["rtl", "gates"]
+LEVELS: tuple[Level, ...] = get_args(Level)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One simulation.
+
+    Attributes
+    ----------
+    level : {"rtl", "gates"}
+    vectors : int
+        Operand pairs of a multiplier, clock cycles of a processing element.
+    passed : bool
+    mismatches : int
+    first : str or None
+        The first difference in words.
+    simulator : str
+        Name and version.
+    """
+
+    level: Level
+    vectors: int
+    passed: bool
+    mismatches: int
+    first: str | None
+    simulator: str
+
+
+def cosimulate(
+    spec: DesignSpec, sources: Mapping[str, str], *, level: Level, simulator: Simulator, seed: int = 1
+) -> Check:
+    """Simulate one level of a design.
+
+    Parameters
+    ----------
+    spec : MultiplierSpec or ProcessingElementSpec
+        A multiplier gets all pairs up to 8 bits, corners and random pairs above; an element a stream
+        of corners, random operands, stalls and resets.
+    sources : mapping of file name to Verilog text
+        With the module of that name; for gates together with models of the cells.
+    level : {"rtl", "gates"}
+        Recorded in the result.
+
+    Raises
+    ------
+    AxhwError
+        If the simulator cannot compile or run the sources, or there is no testbench for the design.
+    """
+    if isinstance(spec, MultiplierSpec):
+        replay, vectors = multiplier_replay(spec, module=spec.name, sources=sources, simulator=simulator.name, seed=seed)
+    elif isinstance(spec, (RegisteredSpec, MacSpec)):
+        replay, vectors = element_replay(spec, module=spec.name, sources=sources, seed=seed)
+    else:
+        raise AxhwError(f"Expected a multiplier, a registered multiplier or a MAC to simulate, found {spec.name}.")
+    outcome = simulate(simulator, replay)
+    return Check(
+        level=level,
+        vectors=vectors,
+        passed=outcome.passed,
+        mismatches=outcome.mismatches,
+        first=outcome.first,
+        simulator=str(simulator),
+    )

@@ -1,0 +1,187 @@
+"""Vectors that hold a design against its golden model, ready to be replayed in a simulator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from axhw.hdl.pe.element import BoolArray
+from axhw.hdl.pe.mac import MacSpec
+from axhw.hdl.pe.registered import RegisteredSpec
+from axhw.hdl.spec import IntegerArray, MultiplierSpec
+from axhw.sim.simulators import Bits, Replay, SimulatorName
+
+# A simulator step through cocotb costs about 0.1 ms, so several pairs go through copies of the design at
+# once. Icarus loses the gain again on very wide ports, Verilator compiles every copy.
+_LANES: Mapping[SimulatorName, int] = {"icarus": 16, "verilator": 2}
+_RANDOM_PAIRS = 1 << 14
+_EXHAUSTIVE_WIDTH = 8
+_ELEMENT_CYCLES = 4096
+
+
+def operand_pairs(spec: MultiplierSpec, *, seed: int) -> tuple[IntegerArray, IntegerArray]:
+    """The pairs a testbench applies: all of them up to 8 bits, corners and 16,384 random ones above."""
+    codes = spec.operand_codes()
+    if spec.width <= _EXHAUSTIVE_WIDTH:
+        a, b = np.meshgrid(codes, codes, indexing="ij")
+        return a.ravel(), b.ravel()
+    low, high = spec.operand_range
+    corners = np.unique([low, low + 1, -1 if spec.signed else 1, 0, 1, high - 1, high, *(1 << np.arange(spec.width - 1))])
+    a, b = np.meshgrid(corners, corners, indexing="ij")
+    rng = np.random.default_rng(seed)
+    drawn = rng.integers(low, high, size=(2, _RANDOM_PAIRS), endpoint=True)
+    return np.concatenate([a.ravel(), drawn[0]]), np.concatenate([b.ravel(), drawn[1]])
+
+
+def multiplier_replay(
+    spec: MultiplierSpec, *, module: str, sources: Mapping[str, str], simulator: SimulatorName, seed: int
+) -> tuple[Replay, int]:
+    """A replay that drives copies of a combinational multiplier side by side.
+
+    Returns
+    -------
+    replay, number of pairs
+    """
+    a, b = operand_pairs(spec, seed=seed)
+    count, lanes = len(a), _LANES[simulator]
+    # The last step repeats the first pairs where the count is not a multiple of the lanes.
+    index = np.arange(-(-count // lanes) * lanes) % count
+    a, b = a[index], b[index]
+    width, product = spec.width, spec.product_width
+    wrapper = _LANE_WRAPPER.format(lanes=lanes, width=width, product=product, module=module)
+    replay = Replay(
+        top="lanes",
+        sources={**sources, "lanes.v": wrapper},
+        inputs={"a": pack(a, width, lanes=lanes), "b": pack(b, width, lanes=lanes)},
+        outputs={"o": pack(spec.reference(a, b), product, lanes=lanes)},
+    )
+    return replay, count
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ElementStream:
+    """Inputs of a processing element, one entry a cycle, and the outputs its cycle model gives.
+
+    Attributes
+    ----------
+    inputs : mapping of input port to (cycles,) integers
+        The clock left out.
+    outputs : mapping of output port to (cycles,) integers
+    checked : mapping of output port to (cycles,) bool
+        Cycles in which the output is defined by the model.
+    widths : mapping of port to bits
+    """
+
+    inputs: Mapping[str, IntegerArray]
+    outputs: Mapping[str, IntegerArray]
+    checked: Mapping[str, BoolArray]
+    widths: Mapping[str, int]
+
+
+def element_stream(spec: RegisteredSpec | MacSpec, *, cycles: int, rng: np.random.Generator) -> ElementStream:
+    """Corner and random operands with stalls, resets and, for a MAC, new sums and a run into overflow.
+
+    The first two cycles hold the reset with operands of 0, so that gates without initial values are
+    defined from then on.
+    """
+    multiplier = spec.multiplier
+    low, high = multiplier.operand_range
+    a, b = rng.integers(low, high, size=(2, cycles), endpoint=True)
+    corner = rng.random(cycles) < 0.25
+    a[corner], b[corner] = rng.choice([low, -1 if multiplier.signed else 1, 0, high], size=(2, int(corner.sum())))
+    valid = rng.random(cycles) < 0.75
+    reset = rng.random(cycles) < 0.01
+    clear = rng.random(cycles) < 0.02
+    # One steady run of the largest products, twice as long as the accumulator can take.
+    terms = spec.terms if isinstance(spec, MacSpec) else 0
+    run = slice(cycles // 2, min(cycles, cycles // 2 + 2 * terms))
+    a[run], b[run], valid[run], reset[run], clear[run] = low if multiplier.signed else high, high, True, False, False
+    a[:2], b[:2], reset[:2] = 0, 0, True
+
+    inputs = {"a": a, "b": b, "valid_i": valid.astype(np.int64), "rst": reset.astype(np.int64)}
+    widths = {"a": multiplier.width, "b": multiplier.width, "valid_i": 1, "rst": 1, "valid_o": 1}
+    started = np.arange(cycles) >= 2
+    if isinstance(spec, MacSpec):
+        value, valid_o = spec.simulate(a, b, valid=valid, clear=clear, reset=reset)
+        inputs["clear"] = clear.astype(np.int64)
+        return ElementStream(
+            inputs=inputs,
+            outputs={"acc": value, "valid_o": valid_o.astype(np.int64)},
+            checked={"acc": started, "valid_o": started},
+            widths={**widths, "clear": 1, "acc": spec.accumulator_width},
+        )
+    value, valid_o = spec.simulate(a, b, valid=valid, reset=reset)
+    return ElementStream(
+        inputs=inputs,
+        outputs={"o": value, "valid_o": valid_o.astype(np.int64)},
+        checked={"o": started & valid_o, "valid_o": started},
+        widths={**widths, "o": multiplier.product_width},
+    )
+
+
+def element_replay(spec: RegisteredSpec | MacSpec, *, module: str, sources: Mapping[str, str], seed: int) -> tuple[Replay, int]:
+    """A replay of a processing element, one cycle a step.
+
+    Returns
+    -------
+    replay, number of cycles
+    """
+    terms = spec.terms if isinstance(spec, MacSpec) else 0
+    cycles = _ELEMENT_CYCLES + 4 * terms
+    stream = element_stream(spec, cycles=cycles, rng=np.random.default_rng(seed))
+    masks = {
+        port: np.where(checked[:, None], np.uint8(0xFF), np.uint8(0)) * np.ones((1, -(-stream.widths[port] // 8)), np.uint8)
+        for port, checked in stream.checked.items()
+    }
+    replay = Replay(
+        top=module,
+        sources=sources,
+        inputs={port: pack(values, stream.widths[port]) for port, values in stream.inputs.items()},
+        outputs={port: pack(values, stream.widths[port]) for port, values in stream.outputs.items()},
+        masks=masks,
+        clock="clk",
+    )
+    return replay, cycles
+
+
+def pack(values: npt.ArrayLike, width: int, *, lanes: int = 1) -> Bits:
+    """Integers as rows of little-endian bytes.
+
+    Parameters
+    ----------
+    values : (steps * lanes,) integers, two's complement where negative
+    width : int
+        Bits of each value.
+    lanes : int
+        Values in one row, the first in the lowest bits.
+
+    Returns
+    -------
+    (steps, bytes) uint8 array
+    """
+    array = np.asarray(values, np.int64)
+    bits = (array[:, None] >> np.arange(width) & 1).astype(np.uint8)
+    return np.packbits(bits.reshape(-1, lanes * width), axis=1, bitorder="little")
+
+
+_LANE_WRAPPER = """\
+module lanes(
+  input [{lanes} * {width} - 1:0] a,
+  input [{lanes} * {width} - 1:0] b,
+  output [{lanes} * {product} - 1:0] o
+);
+  genvar i;
+  generate
+    for (i = 0; i < {lanes}; i = i + 1) begin : lane
+      {module} dut(
+        .a(a[i * {width} +: {width}]),
+        .b(b[i * {width} +: {width}]),
+        .o(o[i * {product} +: {product}])
+      );
+    end
+  endgenerate
+endmodule
+"""

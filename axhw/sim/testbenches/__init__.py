@@ -1,0 +1,1 @@
+"""cocotb testbenches: they run inside a simulator and replay prepared vectors."""

@@ -1,0 +1,152 @@
+"""Liberty files to `CellLibrary`."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import re
+import zlib
+from importlib import resources
+from pathlib import Path
+
+from axhw.errors import AxhwError
+from axhw.synth.liberty.cells import CellReader
+from axhw.synth.liberty.function import BooleanFunction
+from axhw.synth.liberty.library import Cell, CellLibrary, Thresholds
+from axhw.synth.liberty.syntax import Statement, parse_liberty
+from axhw.synth.liberty.tables import Unsupported
+from axhw.synth.liberty.units import Units, number
+
+EMBEDDED_LIBRARY = "sg13g2_fit.lib"
+
+_CONTROL_CHARACTER = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+_NAND2 = [True, True, True, False]
+_NOR2 = [True, False, False, False]
+_INVERTER = [True, False]
+
+
+def read_library(path: str | os.PathLike[str]) -> CellLibrary:
+    """Read a Liberty file, plain or compressed with gzip.
+
+    Raises
+    ------
+    AxhwError
+        If the file is missing, unreadable, binary, truncated or malformed, or has not at least an
+        inverter and a two-input NAND or NOR.
+    """
+    return _library(liberty_text(path), source=os.fspath(path), trusted=False)
+
+
+def embedded_library() -> CellLibrary:
+    """The cell library that axhw carries: figures fitted from IHP SG13G2, 130 nm (see data/NOTICE)."""
+    file = resources.files("axhw.synth") / "data" / EMBEDDED_LIBRARY
+    return _library(file.read_text(encoding="utf-8"), source=EMBEDDED_LIBRARY, trusted=True)
+
+
+def liberty_text(path: str | os.PathLike[str]) -> str:
+    """The text of a Liberty file, decompressed if it is gzip.
+
+    Raises
+    ------
+    AxhwError
+        If the file cannot be read or is no text.
+    """
+    try:
+        data = Path(path).read_bytes()
+        if data.startswith(b"\x1f\x8b"):
+            data = gzip.decompress(data)
+    except (OSError, EOFError, zlib.error) as error:
+        reason = (getattr(error, "strerror", None) or str(error) or "a broken gzip file").rstrip(".")
+        raise AxhwError(f"Expected a Liberty file at {os.fspath(path)}, found: {reason}.") from None
+    if _CONTROL_CHARACTER.search(data):
+        raise AxhwError(f"Expected a Liberty file (text) at {os.fspath(path)}, found binary data.")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
+
+
+def _library(text: str, *, source: str, trusted: bool) -> CellLibrary:
+    tree = parse_liberty(text, source=source, trusted=trusted)
+    reader = CellReader(tree)
+    name = tree.args[0]
+    cells: dict[str, Cell] = {}
+    skipped: dict[str, str] = {}
+    for group in tree.all("cell"):
+        if len(group.args) != 1:
+            raise AxhwError(f"Expected one name for every cell of library {name}, found {group.args}.")
+        if group.args[0] in cells or group.args[0] in skipped:
+            raise AxhwError(f"Expected each cell once in library {name}, found {group.args[0]} twice.")
+        try:
+            cells[group.args[0]] = reader.cell(group)
+        except Unsupported as reason:
+            skipped[group.args[0]] = str(reason)
+    process, voltage_v, temperature_c = _conditions(tree, reader.units)
+    max_transition = tree.get("default_max_transition")
+    library = CellLibrary(
+        name=name,
+        voltage_v=voltage_v,
+        temperature_c=temperature_c,
+        process=process,
+        sha256=hashlib.sha256(text.encode()).hexdigest(),
+        cells=cells,
+        thresholds=_thresholds(tree),
+        max_transition_ns=(
+            None if max_transition is None else number(max_transition, "default_max_transition") * reader.units.time_ns
+        ),
+        skipped=skipped,
+    )
+    _check_usable(library, source)
+    return library
+
+
+def _conditions(tree: Statement, units: Units) -> tuple[float, float, float]:
+    """Process, voltage and temperature: the default operating conditions, else the nominal ones."""
+    values = {"process": "1", "voltage": "", "temperature": "25"}
+    default = tree.get("default_operating_conditions")
+    for attribute in values:
+        values[attribute] = tree.get(f"nom_{attribute}") or values[attribute]
+        for group in tree.all("operating_conditions"):
+            if group.args and group.args[0] == default:
+                values[attribute] = group.get(attribute) or values[attribute]
+    process, voltage, temperature = (number(text, f"nom_{attribute}") for attribute, text in values.items())
+    return process, voltage * units.voltage_v, temperature
+
+
+def _thresholds(tree: Statement) -> Thresholds:
+    def percent(attribute: str, edge: str) -> float:
+        name = f"{attribute}_pct_{edge}"
+        found = tree.get(name)
+        default: float = getattr(Thresholds(), f"{attribute.replace('_threshold', '')}_{edge}")
+        return default if found is None else number(found, name)
+
+    return Thresholds(
+        input_rise=percent("input_threshold", "rise"),
+        input_fall=percent("input_threshold", "fall"),
+        output_rise=percent("output_threshold", "rise"),
+        output_fall=percent("output_threshold", "fall"),
+        slew_lower_rise=percent("slew_lower_threshold", "rise"),
+        slew_lower_fall=percent("slew_lower_threshold", "fall"),
+        slew_upper_rise=percent("slew_upper_threshold", "rise"),
+        slew_upper_fall=percent("slew_upper_threshold", "fall"),
+        slew_derate=number(tree.get("slew_derate_from_library") or "1", "slew_derate_from_library"),
+    )
+
+
+def _check_usable(library: CellLibrary, source: str) -> None:
+    found = set()
+    for cell in library.cells.values():
+        if cell.dont_use or cell.flip_flop is not None or cell.is_latch or len(cell.outputs) != 1:
+            continue
+        function = cell.outputs[0].function
+        pins = tuple(pin.name for pin in cell.inputs)
+        if function is None or len(pins) > 2 or set(BooleanFunction.parse(function).pins) != set(pins):
+            continue
+        table = BooleanFunction.parse(function).truth_table(pins).tolist()
+        found |= {"an inverter"} if table == _INVERTER else {"a gate"} if table in (_NAND2, _NOR2) else set()
+    if found != {"an inverter", "a gate"}:
+        raise AxhwError(
+            f"Expected at least an inverter and a two-input NAND or NOR that may be used in {source}, "
+            f"found {'only ' + found.pop() if found else 'neither'} among {len(library.cells)} cells."
+        )

@@ -1,0 +1,81 @@
+"""Cells as behavioural Verilog, for simulating mapped netlists without timing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from axhw.errors import AxhwError
+from axhw.synth.liberty.function import BooleanFunction, verilog_name
+from axhw.synth.liberty.library import Cell, CellLibrary, FlipFlop
+
+_SIGNALS = ("axhw_clock", "axhw_both", "axhw_clear", "axhw_preset")
+
+
+def cell_models(library: CellLibrary, names: Iterable[str]) -> str:
+    """Verilog modules of the named cells, each once, in the order of `names`.
+
+    Gates are continuous assignments; flip-flops start unknown and have asynchronous clear and preset.
+    Icarus Verilog and Verilator read them.
+
+    Raises
+    ------
+    AxhwError
+        If a cell is missing from the library, is a latch or has an output without a function.
+    """
+    modules = []
+    for name in dict.fromkeys(names):
+        cell = library.cells.get(name)
+        if cell is None:
+            raise AxhwError(f"Expected cells of library {library.name}, found {name!r}.")
+        if cell.is_latch:
+            raise AxhwError(f"Expected gates and flip-flops to model in Verilog, found the latch {name}.")
+        modules.append("\n".join(_module(cell)))
+    return "\n".join(modules)
+
+
+def _module(cell: Cell) -> Iterator[str]:
+    ports = [pin for pin in cell.pins.values() if pin.direction != "internal"]
+    yield f"module {verilog_name(cell.name)}({', '.join(verilog_name(pin.name) for pin in ports)});"
+    yield from (f"  {pin.direction} {verilog_name(pin.name)};" for pin in ports)
+    if cell.flip_flop is not None:
+        taken = {cell.flip_flop.state, cell.flip_flop.inverted, *_SIGNALS} & set(cell.pins)
+        if taken:
+            raise AxhwError(f"Expected cell {cell.name} to have no pins called like its states, found {sorted(taken)}.")
+        yield from _flip_flop(cell.flip_flop)
+    for pin in cell.outputs:
+        if pin.function is None:
+            raise AxhwError(f"Expected a function on output {pin.name} of cell {cell.name}, found none.")
+        value = _verilog(pin.function)
+        if pin.three_state is not None:
+            value = f"{_verilog(pin.three_state)} ? 1'bz : {value}"
+        yield f"  assign {verilog_name(pin.name)} = {value};"
+    yield "endmodule"
+
+
+def _flip_flop(flip_flop: FlipFlop) -> Iterator[str]:
+    state, inverted = verilog_name(flip_flop.state), verilog_name(flip_flop.inverted)
+    clear, preset = (text and _verilog(text) for text in (flip_flop.clear, flip_flop.preset))
+    events: list[tuple[str, str, str]] = []
+    inverse = f"~{state}"
+    if clear and preset:
+        # Conditions that exclude each other: when clear ends before preset, axhw_preset rises and acts.
+        levels = {"L": "1'b0", "H": "1'b1", "N": state, "T": f"~{state}"}
+        both = [levels.get(value, "1'bx") for value in flip_flop.clear_preset or "XX"]
+        events.append(("axhw_both", f"{clear} & {preset}", both[0]))
+        inverse = f"axhw_both ? {both[1]} : ~{state}"
+    if clear:
+        events.append(("axhw_clear", f"{clear} & ~({preset})" if preset else clear, "1'b0"))
+    if preset:
+        events.append(("axhw_preset", f"{preset} & ~({clear})" if clear else preset, "1'b1"))
+    yield f"  reg {state};"
+    yield f"  wire axhw_clock = {_verilog(flip_flop.clocked_on)};"
+    yield from (f"  wire {name} = {condition};" for name, condition, _ in events)
+    yield f"  wire {inverted} = {inverse};"
+    yield f"  always @(posedge {' or posedge '.join(['axhw_clock', *(name for name, _, _ in events)])})"
+    for name, _, value in events:
+        yield f"    if ({name}) {state} <= {value}; else"
+    yield f"    {state} <= {_verilog(flip_flop.next_state)};"
+
+
+def _verilog(expression: str) -> str:
+    return BooleanFunction.parse(expression).verilog()

@@ -1,0 +1,161 @@
+"""What every net has to drive, and library-neutral defaults for the world outside a netlist."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from axhw.errors import AxhwError
+from axhw.synth.liberty.function import BooleanFunction
+from axhw.synth.liberty.library import Cell, CellLibrary, Pin, Table
+from axhw.synth.netlist import Netlist
+from axhw.synth.tables import TableBank
+
+FloatArray = npt.NDArray[np.float64]
+
+RISE = 0
+FALL = 1
+EDGE_NAMES: tuple[Literal["rise"], Literal["fall"]] = ("rise", "fall")
+
+_FANOUT_OF_FOUR = 4
+_SLEW_ITERATIONS = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class WireLoad:
+    """Lumped wire capacitance by fan-out, as Liberty's ``wire_load`` groups give it.
+
+    Attributes
+    ----------
+    capacitance_ff : tuple of (fan-out, fF)
+        Sorted by fan-out; interpolated between entries.
+    slope_ff : float
+        fF for every sink beyond the last entry.
+    """
+
+    capacitance_ff: tuple[tuple[int, float], ...]
+    slope_ff: float = 0.0
+
+    def __post_init__(self) -> None:
+        fanouts = [fanout for fanout, _ in self.capacitance_ff]
+        if not fanouts or fanouts != sorted(set(fanouts)) or fanouts[0] < 1:
+            raise AxhwError(f"Expected wire-load entries for increasing fan-outs from 1 up, found fan-outs {fanouts}.")
+
+    def at(self, fanout: npt.NDArray[np.int64]) -> FloatArray:
+        """Capacitance in fF of nets with `fanout` sinks; nets without a sink have no wire."""
+        counts, values = np.array(self.capacitance_ff, np.float64).T
+        wire = np.interp(fanout, counts, values) + np.maximum(fanout - counts[-1], 0.0) * self.slope_ff
+        return np.where(fanout > 0, wire, 0.0)
+
+
+def pin_capacitance_ff(pin: Pin) -> tuple[float, float]:
+    """Capacitance of an input pin for a rising and for a falling edge."""
+    rise, fall = pin.rise_capacitance_ff, pin.fall_capacitance_ff
+    return (
+        pin.capacitance_ff if rise is None else rise,
+        pin.capacitance_ff if fall is None else fall,
+    )
+
+
+def net_loads(
+    netlist: Netlist, library: CellLibrary, *, output_load_ff: float, wire_load: WireLoad | None = None
+) -> FloatArray:
+    """Capacitance on every net: the input pins it feeds, its wire, and `output_load_ff` per output port bit.
+
+    Returns
+    -------
+    (net_count, 2) array, fF
+        For the rising and the falling edge of the net.
+    """
+    nets: list[int] = []
+    capacitances: list[tuple[float, float]] = []
+    inputs = {
+        name: [(pin.name, pin_capacitance_ff(pin)) for pin in cell.inputs] for name, cell in library.cells.items()
+    }
+    for instance in netlist.instances:
+        for name, capacitance in inputs[instance.cell]:
+            nets.append(instance.pins[name])
+            capacitances.append(capacitance)
+    for port in netlist.outputs.values():
+        nets.extend(port)
+        capacitances.extend([(output_load_ff, output_load_ff)] * len(port))
+    sinks = np.array(nets, np.intp)
+    per_sink = np.array(capacitances, np.float64).reshape(-1, 2)
+    load = np.zeros((netlist.net_count, 2))
+    for edge in (RISE, FALL):
+        load[:, edge] = np.bincount(sinks, per_sink[:, edge], minlength=netlist.net_count)
+    if wire_load is not None:
+        fanout = np.bincount(sinks, minlength=netlist.net_count).astype(np.int64)
+        load += wire_load.at(fanout)[:, None]
+    return load
+
+
+def reference_inverter(library: CellLibrary) -> Cell:
+    """The smallest usable inverter of `library`, on which the defaults below rest.
+
+    Raises
+    ------
+    AxhwError
+        If the library has no inverter.
+    """
+    candidates = []
+    for cell in library.cells.values():
+        if len(cell.inputs) != 1 or len(cell.outputs) != 1 or cell.dont_use or cell.flip_flop is not None:
+            continue
+        function = cell.outputs[0].function
+        if function is None or cell.outputs[0].three_state is not None:
+            continue
+        if BooleanFunction.parse(function).truth_table((cell.inputs[0].name,)).tolist() == [True, False]:
+            candidates.append(cell)
+    if not candidates:
+        raise AxhwError(
+            f"Expected an inverter in library {library.name} to derive the input slew from, found none: "
+            "state input_slew_ns and output_load_ff."
+        )
+    return min(candidates, key=lambda cell: (cell.area_um2, cell.name))
+
+
+def default_input_slew_ns(library: CellLibrary) -> float:
+    """Slew that an inverter of the library settles to in a chain with a fan-out of four.
+
+    An input of the design is assumed to be driven as gates inside a sensible design drive each
+    other, in whatever library: the smallest inverter loaded by four of itself, its own input slew
+    being the same (mean of rise and fall).
+    """
+    cell = reference_inverter(library)
+    output = cell.outputs[0]
+    load = _FANOUT_OF_FOUR * cell.inputs[0].capacitance_ff
+    pair = next(
+        ((arc.rise_transition, arc.fall_transition) for arc in output.timing if arc.kind == "combinational"),
+        (None, None),
+    )
+    rise_table, fall_table = pair
+    if rise_table is None or fall_table is None:
+        raise AxhwError(
+            f"Expected transition tables on cell {cell.name} of library {library.name} to derive the input slew "
+            "from, found none: state input_slew_ns."
+        )
+    tables: Sequence[Table] = (rise_table, fall_table)
+    bank = TableBank.pack(tables)
+    slew = np.zeros(2)
+    for _ in range(_SLEW_ITERATIONS):
+        slew = bank.lookup(np.array([RISE, FALL]), slew[::-1], load)
+    return float(slew.mean())
+
+
+def default_output_load_ff(library: CellLibrary) -> float:
+    """Capacitance of the data pin of the smallest flip-flop, the usual reader of a result.
+
+    Libraries without flip-flops give the input pin of their smallest inverter.
+    """
+    flip_flops = [cell for cell in library.cells.values() if cell.flip_flop is not None and not cell.dont_use]
+    for cell in sorted(flip_flops, key=lambda cell: (cell.area_um2, cell.name)):
+        if cell.flip_flop is not None:
+            pin = cell.pins.get(cell.flip_flop.next_state.strip('" ()'))
+            if pin is not None and pin.direction == "input":
+                return pin.capacitance_ff
+    return reference_inverter(library).inputs[0].capacitance_ff
