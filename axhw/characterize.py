@@ -6,11 +6,11 @@ import datetime
 import functools
 import hashlib
 import io
+import itertools
 import json
 from collections.abc import Callable
 from dataclasses import asdict
-from importlib import resources
-from importlib.resources.abc import Traversable
+from pathlib import Path
 
 import numpy as np
 
@@ -67,7 +67,9 @@ def characterize(
     conditions = Conditions() if conditions is None else conditions
 
     stage("elaborate")
-    job = SynthesisJob(name=spec.name, rtlil=to_rtlil(spec.component(), name=spec.name), liberty=library.text, engine=engine)
+    job = SynthesisJob(
+        name=spec.name, rtlil=to_rtlil(spec.component(), name=spec.name), liberty=library.text, engine=engine
+    )
     key = _key(spec, job, conditions)
     if (entry := store.get(key)) is not None:
         return DesignRecord.from_entry(entry)
@@ -75,7 +77,7 @@ def characterize(
     synthesis = store.synthesise(job)
     stage("prove")
     graph = levelize(synthesis.netlist, library.cells)
-    proof = prove(spec, synthesis, graph, library=library, engine=engine, seed=conditions.seed)
+    proof = prove(spec, synthesis, graph, library=library.cells, engine=engine, seed=conditions.seed)
     stage("cost")
     cost = measure_cost(spec, synthesis, library=library.cells, conditions=conditions)
     stage("store")
@@ -109,22 +111,13 @@ def _npy(table: ProductTable) -> bytes:
 
 @functools.cache
 def code_digest() -> str:
-    """Digest of the source that makes and measures circuits: a change of that code makes new records, never mixed ones."""
+    """Digest of the source that makes and measures circuits: changed code makes new records, never mixed ones."""
     digest = hashlib.sha256()
-
-    def visit(folder: Traversable, path: str) -> None:
-        for item in sorted(folder.iterdir(), key=lambda item: item.name):
-            if item.is_dir():
-                visit(item, f"{path}/{item.name}")
-            elif item.name.endswith(".py"):
-                digest.update(f"{path}/{item.name}\0".encode())
-                digest.update(item.read_bytes())
-
-    package = resources.files("axhw")
-    for room in ("hdl", "synth", "sim"):
-        visit(package / room, room)
-    for file in ("proof.py", "measure.py"):
-        digest.update((package / file).read_bytes())
+    package = Path(__file__).parent
+    rooms = (sorted((package / room).rglob("*.py")) for room in ("hdl", "synth", "sim"))
+    for path in [*itertools.chain(*rooms), package / "proof.py", package / "measure.py"]:
+        digest.update(f"{path.relative_to(package).as_posix()}\0".encode())
+        digest.update(path.read_bytes())
     return digest.hexdigest()
 
 

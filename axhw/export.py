@@ -131,4 +131,3 @@ def _row(record: DesignRecord, *, lut_file: str) -> dict[str, object]:
         "axhw_version": record.provenance.axhw_version,
     }
     return {**{key: summary[key] for key in _COLUMNS if key in summary}, **extra}
-

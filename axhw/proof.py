@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from axhw.errors import VerificationError
-from axhw.hdl.pe.mac import MacSpec
-from axhw.hdl.pe.registered import RegisteredSpec
 from axhw.hdl.registry import DesignSpec
 from axhw.hdl.spec import MultiplierSpec
 from axhw.sim import product_table
 from axhw.sim.element import extract_element_table, verify_element
-from axhw.sim.equivalence import check_equivalence
+from axhw.sim.equivalence import TIME_LIMIT_S, prove_equivalence
 from axhw.sim.metrics import ErrorMetrics, exact_metrics, factor_moments, sampled_metrics
+from axhw.sim.operands import uniform
 from axhw.sim.product_table import MAX_TABLE_WIDTH, ProductTable
 from axhw.sim.rank import table_rank
-from axhw.sim.operands import uniform
 from axhw.sim.sampled import RANDOM_PAIRS, verify_sampled
 from axhw.synth.engines import Engine
-from axhw.synth.libraries import LibrarySource
+from axhw.synth.liberty.library import CellLibrary
 from axhw.synth.netlist import GateGraph
 from axhw.synth.synthesis import Synthesis
 
@@ -65,24 +62,36 @@ class Proof:
 
 
 def prove(
-    spec: DesignSpec, synthesis: Synthesis, graph: GateGraph, *, library: LibrarySource, engine: Engine, seed: int
+    spec: DesignSpec,
+    synthesis: Synthesis,
+    graph: GateGraph,
+    *,
+    library: CellLibrary,
+    engine: Engine,
+    seed: int,
+    time_limit_s: float = TIME_LIMIT_S,
 ) -> Proof:
     """Verify a synthesised design.
+
+    Multipliers of up to 10 bits are compared with the golden model over all pairs. Wider ones are compared over
+    corners and a million random pairs, and their netlist is proved equal to the RTL. Elements are compared
+    over all pairs (up to 10 bits) and over streams with stalls and resets.
 
     Raises
     ------
     VerificationError
-        If the netlist differs from the golden model or from the RTL.
+        If the netlist differs from the golden model or from the RTL, or if the formal proof of a wide
+        multiplier takes longer than `time_limit_s`.
     """
     if isinstance(spec, MultiplierSpec):
         if spec.width <= MAX_TABLE_WIDTH:
-            return _tabulated(spec, synthesis, product_table.extract(synthesis.netlist, graph, spec), method="exhaustive")
-        return _prove_wide(spec, synthesis, graph, library=library, engine=engine, seed=seed)
-    if not isinstance(spec, (RegisteredSpec, MacSpec)):
-        raise VerificationError(f"Expected a registered multiplier or a MAC to verify, found {spec.name}.")
-    cycles = verify_element(synthesis.netlist, graph, library.cells, spec, seed=seed)
+            return _tabulated(
+                spec, synthesis, product_table.extract(synthesis.netlist, graph, spec), method="exhaustive"
+            )
+        return _prove_wide(spec, synthesis, graph, engine=engine, seed=seed, time_limit_s=time_limit_s)
+    cycles = verify_element(synthesis.netlist, graph, library, spec, seed=seed)
     if spec.multiplier.width <= MAX_TABLE_WIDTH:
-        table = extract_element_table(synthesis.netlist, graph, library.cells, spec)
+        table = extract_element_table(synthesis.netlist, graph, library, spec)
         method = f"exhaustive through the registers, and {cycles} cycles with stalls and resets"
         return _tabulated(spec.multiplier, synthesis, table, method=method)
     return Proof(
@@ -114,24 +123,22 @@ def _tabulated(spec: MultiplierSpec, synthesis: Synthesis, table: ProductTable, 
 
 
 def _prove_wide(
-    spec: MultiplierSpec, synthesis: Synthesis, graph: GateGraph, *, library: LibrarySource, engine: Engine, seed: int
+    spec: MultiplierSpec, synthesis: Synthesis, graph: GateGraph, *, engine: Engine, seed: int, time_limit_s: float
 ) -> Proof:
-    sampled = verify_sampled(synthesis.netlist, graph, spec, seed=seed)
-    equivalence = check_equivalence(synthesis, library=library, engine=engine)
-    method = "corner and random pairs; RTL and netlist " + (
-        "formally equivalent" if equivalence.proved else f"not decided formally within {equivalence.limit_s:g} s"
-    )
+    netlist = synthesis.netlist
+    sampled = verify_sampled(netlist, graph, spec, seed=seed)
+    prove_equivalence(synthesis.rtl_verilog, netlist, graph, spec, engine=engine, time_limit_s=time_limit_s)
     factors = spec.factors()
     return Proof(
         verification=Verification(
-            method=method,
+            method="RTL and netlist formally equivalent; corner and random pairs equal to the golden model",
             pairs=sampled.pairs,
-            netlist_sha256=synthesis.netlist.sha256,
+            netlist_sha256=netlist.sha256,
             table_sha256=None,
         ),
         metrics=sampled.metrics,
         table=None,
-        # A sum of one product of operand functions other than zero has rank 1; more terms may depend on each other.
+        # One product of operand functions has rank 1; more terms may depend on each other.
         rank=1 if factors is not None and factors.rank == 1 else None,
     )
 

@@ -15,9 +15,9 @@ import numpy as np
 from axhw.errors import AxhwError
 from axhw.hdl.registry import DesignSpec, describe, restore
 from axhw.hdl.spec import MultiplierSpec
+from axhw.proof import Proof, Verification
 from axhw.sim.metrics import ErrorMetrics
 from axhw.sim.product_table import ProductTable
-from axhw.proof import Proof, Verification
 from axhw.store import Entry
 from axhw.synth.cost import Cost
 from axhw.synth.netlist import Netlist
@@ -47,6 +47,10 @@ class DesignRecord:
     rank : int or None
         Exact rank of the product table; None where it is not known.
     cost : Cost
+    verification : Verification
+    provenance : Provenance
+    document : mapping
+        What design.json holds: all of the above as JSON values.
     """
 
     key: str
@@ -57,6 +61,7 @@ class DesignRecord:
     cost: Cost
     verification: Verification
     provenance: Provenance
+    document: Mapping[str, Any]
 
     @property
     def name(self) -> str:
@@ -82,7 +87,9 @@ class DesignRecord:
             netlist_sha256=self.verification.netlist_sha256,
         )
         if table.sha256 != self.verification.table_sha256:
-            raise AxhwError(f"Expected the proved table of {self.name} in {path}, found other values: remove that folder.")
+            raise AxhwError(
+                f"Expected the proved table of {self.name} in {path}, found other values: remove that folder."
+            )
         return table
 
     @cached_property
@@ -140,6 +147,7 @@ class DesignRecord:
             cost=Cost(**document["cost"]),
             verification=Verification(**document["verification"]),
             provenance=Provenance(**document["provenance"]),
+            document=document,
         )
 
 

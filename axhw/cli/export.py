@@ -14,7 +14,9 @@ from axhw.store import Store
 
 @click.command("export")
 @click.argument("designs", nargs=-1)
-@click.option("--format", type=click.Choice(["csv", "npz"]), default="csv", show_default=True, help="Of the product tables.")
+@click.option(
+    "--format", type=click.Choice(["csv", "npz"]), default="csv", show_default=True, help="Of the product tables."
+)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write to.")
 @json_option
 def command(designs: tuple[str, ...], format: Format, out: Path, as_json: bool) -> None:

@@ -17,14 +17,18 @@ from axhw.hdl.registry import FAMILIES, parameters_of
 def command(as_json: bool) -> None:
     """List the multiplier families, their parameters, choices and defaults."""
     if as_json:
-        print_json({name: {"summary": spec.summary, "parameters": _parameters(name)} for name, spec in FAMILIES.items()})
+        print_json(
+            {name: {"summary": spec.summary, "parameters": _parameters(name)} for name, spec in FAMILIES.items()}
+        )
         return
     for name, spec in FAMILIES.items():
         table = Table(title=f"[bold]{name}[/bold]: {spec.summary}", title_justify="left", box=None, padding=(0, 2))
         for column in ("option", "default", "meaning"):
             table.add_column(column)
         for key, about in _parameters(name).items():
-            table.add_row(f"--{key}" if key != "signed" else "--signed/--unsigned", str(about["default"]), about["help"])
+            table.add_row(
+                f"--{key}" if key != "signed" else "--signed/--unsigned", str(about["default"]), about["help"]
+            )
         Console().print(table, "")
 
 

@@ -10,11 +10,12 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from axhw.characterize import Conditions, characterize
+from axhw.characterize import characterize
 from axhw.cli.options import engine_option, json_option, library_option, print_json, stderr
-from axhw.cli.specs import family_options, spec_from_options
+from axhw.cli.specs import element_options, family_options, spec_from_options
 from axhw.export import write_design
-from axhw.hdl.registry import parse
+from axhw.hdl.spec import MultiplierSpec
+from axhw.measure import Conditions
 from axhw.record import DesignRecord
 from axhw.store import Store
 from axhw.synth.engines import find_engine
@@ -26,17 +27,29 @@ _RATIOS = ("area_um2", "delay_ns", "energy_fj", "energy_zero_delay_fj", "leakage
 @click.command("gen")
 @click.option("--multiplier", "-m", "multiplier", required=True, metavar="FAMILY[:key=value,...]", help="What to make.")
 @family_options
+@element_options
 @click.option("--relative-to", metavar="SPEC", default=None, help="Add ratios to this design of the same flow: exact")
-@click.option("--pairs", type=click.IntRange(min=64), default=Conditions.pairs, show_default=True, help="Operand pairs for energy.")
+@click.option(
+    "--pairs",
+    type=click.IntRange(min=64),
+    default=Conditions.pairs,
+    show_default=True,
+    help="Operand pairs for energy.",
+)
 @click.option("--seed", type=int, default=Conditions.seed, show_default=True, help="Seed of the operand stream.")
 @click.option("--input-slew-ns", type=float, default=None, help="Transition time at inputs. [default: the library's]")
 @click.option("--output-load-ff", type=float, default=None, help="Load at each output. [default: the library's]")
-@click.option("--out", type=click.Path(path_type=Path), default=None, help="Folder for design.v, netlist.v, lut.csv, ...")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=None, help="Folder for design.v, netlist.v, lut.csv, ..."
+)
 @library_option
 @engine_option
 @json_option
 def command(
     multiplier: str,
+    element: str | None,
+    terms: int | None,
+    overflow: str | None,
     relative_to: str | None,
     pairs: int,
     seed: int,
@@ -55,10 +68,14 @@ def command(
     axhw gen --multiplier bam:ha=1,v=4 --unsigned --relative-to exact
     axhw gen --multiplier evoapprox:mul8s_1L2L --library my.lib --out mul8s_1L2L
     """
-    spec = spec_from_options(multiplier, parameters)
+    around = {"terms": terms, "overflow": overflow}
+    spec = spec_from_options(multiplier, parameters, element=element, **around)
     baseline = None
     if relative_to is not None:
-        baseline = parse(relative_to, width=spec.width, signed=spec.signed)
+        # The same operands, in the same element.
+        own = spec if isinstance(spec, MultiplierSpec) else spec.multiplier
+        operands = {"width": own.width, "signed": own.signed}
+        baseline = spec_from_options(relative_to, operands, element=element, **around)
     stages = _Stages()
     stages.begin("load library")
     source, yosys, store = load_library(library), find_engine(engine), Store.default()
@@ -70,9 +87,7 @@ def command(
             status.update(f"{spec.name}: {name}")
             stages.begin(name)
 
-        record = characterize(
-            spec, library=source, engine=yosys, store=store, conditions=conditions, stage=stage
-        )
+        record = characterize(spec, library=source, engine=yosys, store=store, conditions=conditions, stage=stage)
         document = record.summary()
         if baseline is not None:
             stage(f"baseline {baseline.name}")
@@ -120,7 +135,9 @@ def _ratios(record: DesignRecord, other: DesignRecord) -> dict[str, Any]:
 
 def _print(record: DesignRecord, document: dict[str, Any], *, baseline_name: str | None, out: Path | None) -> None:
     cost, metrics = record.cost, record.metrics
-    table = Table(title=f"[bold]{record.name}[/bold]", title_justify="left", show_header=False, box=None, padding=(0, 2))
+    table = Table(
+        title=f"[bold]{record.name}[/bold]", title_justify="left", show_header=False, box=None, padding=(0, 2)
+    )
     table.add_column()
     table.add_column(justify="right")
     table.add_column()
@@ -132,15 +149,27 @@ def _print(record: DesignRecord, document: dict[str, Any], *, baseline_name: str
         return f"{document[key]:.3f} x {baseline_name}"
 
     table.add_row("area", f"{cost.area_um2:,.1f}", "um2", ratio("area_ratio") or f"{cost.cells} cells")
-    table.add_row("delay", f"{cost.delay_ns:.3f}", "ns", ratio("delay_ratio") or "longest path")
+    table.add_row(
+        "delay",
+        f"{cost.delay_ns:.3f}",
+        "ns",
+        ratio("delay_ratio") or ("shortest clock period" if cost.clocked else "longest path"),
+    )
     table.add_row("energy", f"{cost.energy_fj:,.1f}", "fJ", ratio("energy_ratio") or "per operation, glitches included")
     table.add_row(
-        "  zero delay", f"{cost.energy_zero_delay_fj:,.1f}", "fJ", ratio("energy_zero_delay_ratio") or "glitches left out"
+        "  zero delay",
+        f"{cost.energy_zero_delay_fj:,.1f}",
+        "fJ",
+        ratio("energy_zero_delay_ratio") or "glitches left out",
     )
+    if cost.clocked:
+        table.add_row("  clock pins", f"{cost.clock_fj:,.1f}", "fJ", "part of the energy")
     table.add_row("leakage", f"{cost.leakage_nw:,.2f}", "nW", ratio("leakage_ratio"))
     table.add_section()
-    table.add_row("MAE", f"{metrics.mae:,.4f}", "", f"{metrics.mae_pct:.4f} % of 2^{2 * record.spec.width}")
-    table.add_row("WCE", f"{metrics.wce:,.0f}", "", f"{metrics.wce_pct:.4f} %" + (" (largest seen)" if metrics.sampled else ""))
+    table.add_row("MAE", f"{metrics.mae:,.4f}", "", f"{metrics.mae_pct:.4f} % of 2^{2 * record.multiplier.width}")
+    table.add_row(
+        "WCE", f"{metrics.wce:,.0f}", "", f"{metrics.wce_pct:.4f} %" + (" (largest seen)" if metrics.sampled else "")
+    )
     table.add_row("MRE", f"{metrics.mre_pct:.4f}", "%", "over pairs whose product is not 0")
     table.add_row("error probability", f"{metrics.ep_pct:.4f}", "%", "")
     table.add_row("bias", f"{metrics.bias:,.4f}", "", f"variance {metrics.variance:,.4f}")

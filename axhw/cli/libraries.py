@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 from rich.console import Console
-from rich.table import Table
 
 from axhw.cli.options import json_option, print_json
+from axhw.cli.tables import plain_table
 from axhw.synth.libraries import EMBEDDED, load_library
 
 
@@ -17,13 +17,13 @@ def command(as_json: bool) -> None:
     rows = []
     for name, about in EMBEDDED.items():
         cells = load_library(name).cells
-        rows.append({"name": name, "about": about, "cells": len(cells.cells), "corner": cells.corner, "sha256": cells.sha256})
+        rows.append(
+            {"name": name, "about": about, "cells": len(cells.cells), "corner": cells.corner, "sha256": cells.sha256}
+        )
     if as_json:
         print_json({"libraries": rows})
         return
-    table = Table(box=None, padding=(0, 2))
-    for column in ("name", "cells", "corner", "about"):
-        table.add_column(column)
+    table = plain_table("name", "cells", "corner", "about", left=4)
     for row in rows:
         table.add_row(*(str(row[column]) for column in ("name", "cells", "corner", "about")))
     Console().print(table)

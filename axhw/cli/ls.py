@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 from rich.console import Console
-from rich.table import Table
 
 from axhw.cli.options import json_option, print_json
+from axhw.cli.tables import plain_table
 from axhw.record import DesignRecord
 from axhw.store import Store
 
-_COLUMNS = ("name", "library", "area_um2", "delay_ns", "energy_fj", "mae", "mae_pct", "wce", "mre_pct", "bias", "rank")
+_COLUMNS = ("name", "key", "area_um2", "delay_ns", "energy_fj", "mae", "wce", "mre_pct", "rank")
 
 
 @click.command("ls")
@@ -22,11 +22,9 @@ def command(as_json: bool) -> None:
     if as_json:
         print_json({"store": str(store.root), "designs": summaries})
         return
-    table = Table(box=None, padding=(0, 1))
-    for column in _COLUMNS:
-        table.add_column(column, justify="left" if column in ("name", "library") else "right")
+    table = plain_table(*_COLUMNS, left=2)
     for summary in summaries:
-        table.add_row(*(_text(summary[column]) for column in _COLUMNS))
+        table.add_row(*(_text(summary[column])[:24] if column != "key" else summary["key"][:8] for column in _COLUMNS))
     console = Console()
     if summaries:
         console.print(table)

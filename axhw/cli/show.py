@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from axhw.cli.options import json_option, print_json
-from axhw.record import DesignRecord
+from axhw.cli.specs import stored_design
 from axhw.store import Store
 
 
@@ -16,12 +16,14 @@ from axhw.store import Store
 @json_option
 def command(design: str, as_json: bool) -> None:
     """Show one stored DESIGN, by name or key: spec, errors, cost, verification, provenance."""
-    record = DesignRecord.from_entry(Store.default().find(design))
-    document = record.to_document()
+    record = stored_design(Store.default(), design)
+    document = record.document
     if as_json:
         print_json({"key": record.key, "folder": str(record.folder), **document})
         return
-    table = Table(title=f"[bold]{record.name}[/bold]", title_justify="left", show_header=False, box=None, padding=(0, 2))
+    table = Table(
+        title=f"[bold]{record.name}[/bold]", title_justify="left", show_header=False, box=None, padding=(0, 2)
+    )
     for section, values in document.items():
         if isinstance(values, dict):
             table.add_row(f"[bold]{section}[/bold]", "")

@@ -3,40 +3,81 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import click
 
-from axhw.hdl.registry import FAMILIES, Parameter, parameters_of, parse
+from axhw.errors import AxhwError
+from axhw.hdl.pe.mac import Overflow
+from axhw.hdl.registry import ELEMENTS, FAMILIES, DesignSpec, Parameter, create_element, parameters_of, parse
 from axhw.hdl.spec import MultiplierSpec
+from axhw.record import DesignRecord
+from axhw.store import Store
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def family_options(command: Command) -> Command:
     """Add ``--width``, ``--signed/--unsigned`` and one option per parameter name that any family has."""
-    users: dict[str, list[str]] = {}
+    users: dict[str, dict[str, list[str]]] = {}
     about: dict[str, Parameter] = {}
     for family in FAMILIES:
         for name, parameter in parameters_of(family).items():
-            users.setdefault(name, []).append(family)
+            users.setdefault(name, {}).setdefault(parameter.help, []).append(family)
             about.setdefault(name, parameter)
     # Decorators apply from the bottom, so the last option added is shown first.
     for name in reversed(users):
         if name in ("width", "signed"):
             continue
-        families = ", ".join(users[name])
-        command = click.option(
-            f"--{name.replace('_', '-')}", name, default=None, metavar=_metavar(about[name]), help=f"{families}: {about[name].help}."
-        )(command)
+        meaning = "; ".join(f"{', '.join(families)}: {help}" for help, families in users[name].items())
+        option = f"--{name.replace('_', '-')}"
+        command = click.option(option, name, default=None, metavar=_metavar(about[name]), help=f"{meaning}.")(command)
     command = click.option("--signed/--unsigned", "signed", default=None, help="Operands. [default: signed]")(command)
     return click.option("--width", default=None, metavar="N", help="Operand bits, 4 to 16. [default: 8]")(command)
 
 
-def spec_from_options(multiplier: str, parameters: Mapping[str, Any]) -> MultiplierSpec:
+def element_options(command: Command) -> Command:
+    """Add ``--element`` and the parameters of processing elements."""
+    command = click.option(
+        "--overflow",
+        type=click.Choice(get_args(Overflow)),
+        default=None,
+        help="mac: what happens beyond the terms. [default: wrap]",
+    )(command)
+    command = click.option(
+        "--terms", type=int, default=None, help="mac: products its accumulator has room for. [default: 64]"
+    )(command)
+    return click.option(
+        "--element", type=click.Choice(list(ELEMENTS)), default=None, help="Put the multiplier into a clocked element."
+    )(command)
+
+
+def spec_from_options(
+    multiplier: str, parameters: Mapping[str, Any], *, element: str | None = None, **element_parameters: Any
+) -> DesignSpec:
     """The spec of ``--multiplier`` and the options beside it; options left out are None."""
-    return parse(multiplier, **{key: value for key, value in parameters.items() if value is not None})
+    spec = parse(multiplier, **{key: value for key, value in parameters.items() if value is not None})
+    given = {key: value for key, value in element_parameters.items() if value is not None}
+    return enclose(spec, element, given)
+
+
+def enclose(spec: MultiplierSpec, element: str | None, parameters: Mapping[str, Any]) -> DesignSpec:
+    """The multiplier itself, or the processing element around it."""
+    if element is not None:
+        return create_element(element, spec, parameters)
+    if parameters:
+        raise AxhwError(
+            f"Expected --element mac beside {', '.join(f'--{key}' for key in parameters)}, found no element."
+        )
+    return spec
 
 
 def _metavar(parameter: Parameter) -> str:
     return "N" if parameter.kind is int else "WORD"
+
+
+def stored_design(store: Store, word: str) -> DesignRecord:
+    """The stored design of that name or key, or of the spec that the word spells (``roup:p=2,r=3``)."""
+    family = word.partition(":")[0]
+    name = parse(word).name if family in FAMILIES else word
+    return DesignRecord.from_entry(store.find(name))

@@ -89,7 +89,7 @@ def add_row(m: Module, heap: BitHeap, a: Value, digit: Digit, *, signed: bool, w
     if rounding:
         mask = a[rounding - 1]
         kept = [bit ^ mask for bit in kept]
-        # A digit of zero must stay zero, whatever the rounding bit says about the sign.
+        # Without the last factor a digit of zero gives ones plus one, which is 0 too, but costs area and switching.
         negative = (digit.negative ^ mask) & (digit.one | digit.two)
     sign = Signal(name="row_neg")
     m.d.comb += sign.eq(negative)

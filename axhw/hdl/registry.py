@@ -9,7 +9,7 @@ import dataclasses
 import difflib
 import typing
 from collections.abc import Mapping
-from typing import Any, get_type_hints
+from typing import Any, TypeAlias, get_type_hints
 
 from axhw.errors import AxhwError
 from axhw.hdl.families.broken_array import BrokenArraySpec
@@ -26,7 +26,7 @@ from axhw.hdl.pe.mac import MacSpec
 from axhw.hdl.pe.registered import RegisteredSpec
 from axhw.hdl.spec import MultiplierSpec
 
-DesignSpec = MultiplierSpec | ProcessingElementSpec
+DesignSpec: TypeAlias = MultiplierSpec | RegisteredSpec | MacSpec
 
 FAMILIES: Mapping[str, type[MultiplierSpec]] = {
     spec.family: spec
@@ -43,7 +43,7 @@ FAMILIES: Mapping[str, type[MultiplierSpec]] = {
     )
 }
 
-ELEMENTS: Mapping[str, type[ProcessingElementSpec]] = {spec.kind: spec for spec in (RegisteredSpec, MacSpec)}
+ELEMENTS: Mapping[str, type[RegisteredSpec] | type[MacSpec]] = {spec.kind: spec for spec in (RegisteredSpec, MacSpec)}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -163,15 +163,26 @@ def _restore_multiplier(document: object) -> MultiplierSpec:
     return create(document["family"], {key: value for key, value in document.items() if key != "family"})
 
 
-def _restore_element(document: Mapping[str, Any]) -> ProcessingElementSpec:
-    kind = document["element"]
+def create_element(kind: str, multiplier: MultiplierSpec, parameters: Mapping[str, Any]) -> RegisteredSpec | MacSpec:
+    """A processing element around a multiplier.
+
+    Raises
+    ------
+    AxhwError
+        For an unknown element or parameter and for values that are impossible.
+    """
     if not isinstance(kind, str) or kind not in ELEMENTS:
         raise AxhwError(f"Expected an element out of {', '.join(ELEMENTS)}, found {kind!r}.")
-    known = ["element", *(field.name for field in dataclasses.fields(ELEMENTS[kind]))]
-    if unknown := sorted(set(document) - set(known)):
-        raise AxhwError(f"Expected the keys {', '.join(known)} of the element {kind}, found {unknown[0]!r}.")
-    values = {key: value for key, value in document.items() if key != "element"}
-    return ELEMENTS[kind](**values | {"multiplier": _restore_multiplier(document.get("multiplier"))})
+    known = [field.name for field in dataclasses.fields(ELEMENTS[kind]) if field.name != "multiplier"]
+    if unknown := sorted(set(parameters) - set(known)):
+        allowed = f"the parameters {', '.join(known)}" if known else "no parameters"
+        raise AxhwError(f"Expected {allowed} of the element {kind}, found {unknown[0]!r}.")
+    return ELEMENTS[kind](multiplier=multiplier, **parameters)
+
+
+def _restore_element(document: Mapping[str, Any]) -> RegisteredSpec | MacSpec:
+    parameters = {key: value for key, value in document.items() if key not in ("element", "multiplier")}
+    return create_element(document["element"], _restore_multiplier(document.get("multiplier")), parameters)
 
 
 def _convert(family: str, parameter: Parameter, value: Any) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -88,5 +87,7 @@ class Architecture:
             raise AxhwError(
                 f"Expected images of shape {self.input_shape} for {self.name}, found an array of shape {images.shape}."
             )
-        if not math.isfinite(float(np.sum(images, dtype=np.float64))):
+        if images.dtype.kind != "f":
+            raise AxhwError(f"Expected normalised images as real values for {self.name}, found {images.dtype}.")
+        if not np.isfinite(images).all():
             raise AxhwError(f"Expected finite pixel values for {self.name}, found NaN or infinity.")

@@ -30,10 +30,14 @@ def assign(tables: Tables | None, *, layers: tuple[str, ...], signed: bool) -> d
     """
     if tables is None:
         return {}
-    chosen = dict.fromkeys(layers, tables) if isinstance(tables, ProductTable) else dict(tables)
+    chosen = dict(tables) if isinstance(tables, Mapping) else dict.fromkeys(layers, tables)
     for layer, table in chosen.items():
         if layer not in layers:
             raise AxhwError(f"Expected product layers out of {', '.join(layers)}, found {layer!r} in the assignment.")
+        if not isinstance(table, ProductTable):
+            raise AxhwError(
+                f"Expected a ProductTable for {layer}, found {type(table).__name__}: make one of your array."
+            )
         if table.width != 8:
             raise AxhwError(
                 f"Expected 8-bit multipliers for a network of 8-bit codes, found {table.width} bits in {table.name}."

@@ -7,6 +7,7 @@ split is random over all of them: writers appear on both sides, which makes the 
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from axhw.nn.dataset import Dataset, Splits
 
@@ -33,7 +34,7 @@ def load() -> Splits:
     order = np.argsort(np.random.PCG64(SPLIT_SEED).random_raw(len(images)), kind="stable")
     test, validation, train = np.split(order, [TEST_IMAGES, TEST_IMAGES + VALIDATION_IMAGES])
 
-    def part(split: str, index: np.ndarray[tuple[int, ...], np.dtype[np.intp]]) -> Dataset:
+    def part(split: str, index: npt.NDArray[np.intp]) -> Dataset:
         return Dataset(name=NAME, split=split, seed=SPLIT_SEED, images=images[index], labels=labels[index])
 
     return Splits(train=part("train", train), validation=part("validation", validation), test=part("test", test))

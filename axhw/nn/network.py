@@ -47,8 +47,10 @@ class Network:
             array = self.parameters[name]
             if array.shape != expected[name]:
                 raise AxhwError(f"Expected shape {expected[name]} for the parameter {name}, found {array.shape}.")
-            if array.dtype.kind != "f" or not np.isfinite(array).all():
-                raise AxhwError(f"Expected finite real values for the parameter {name}, found {array.dtype}.")
+            if array.dtype.kind != "f":
+                raise AxhwError(f"Expected real values for the parameter {name}, found {array.dtype}.")
+            if not np.isfinite(array).all():
+                raise AxhwError(f"Expected finite values for the parameter {name}, found NaN or infinity.")
 
     def forward(self, images: Images, *, observe: Callable[[int, FloatArray], None] | None = None) -> FloatArray:
         """Logits in float64.

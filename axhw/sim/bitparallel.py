@@ -180,7 +180,7 @@ def port_words(netlist: Netlist, ports: Mapping[str, Words]) -> dict[int, Words]
     AxhwError
         If the ports or their widths are not those of the netlist.
     """
-    expected = {port: len(nets) for port, nets in netlist.inputs.items()}
+    expected = {port: len(nets) for port, nets in sorted(netlist.inputs.items())}
     found = {port: len(words) for port, words in ports.items()}
     if expected != found:
         raise AxhwError(f"Expected words for the inputs {expected} (bits) of {netlist.name}, found {found}.")

@@ -115,7 +115,7 @@ def unpack_product(rows: Words, *, signed: bool, count: int | None = None) -> In
 
 def _transpose_bits(matrices: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     """Transpose 8x8 bit matrices, one to a word: bit 8 * i + j goes to bit 8 * j + i."""
-    result = matrices.copy()
+    result: Words = matrices.copy()
     swap = np.empty_like(result)
     for shift, mask in _SWAPS:
         np.right_shift(result, shift, swap)

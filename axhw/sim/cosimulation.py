@@ -6,9 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from axhw.errors import AxhwError
-from axhw.hdl.pe.mac import MacSpec
-from axhw.hdl.pe.registered import RegisteredSpec
 from axhw.hdl.registry import DesignSpec
 from axhw.hdl.spec import MultiplierSpec
 from axhw.sim.simulators import Simulator, simulate
@@ -61,14 +58,14 @@ def cosimulate(
     Raises
     ------
     AxhwError
-        If the simulator cannot compile or run the sources, or there is no testbench for the design.
+        If the simulator cannot compile or run the sources.
     """
     if isinstance(spec, MultiplierSpec):
-        replay, vectors = multiplier_replay(spec, module=spec.name, sources=sources, simulator=simulator.name, seed=seed)
-    elif isinstance(spec, (RegisteredSpec, MacSpec)):
-        replay, vectors = element_replay(spec, module=spec.name, sources=sources, seed=seed)
+        replay, vectors = multiplier_replay(
+            spec, module=spec.name, sources=sources, simulator=simulator.name, seed=seed
+        )
     else:
-        raise AxhwError(f"Expected a multiplier, a registered multiplier or a MAC to simulate, found {spec.name}.")
+        replay, vectors = element_replay(spec, module=spec.name, sources=sources, seed=seed)
     outcome = simulate(simulator, replay)
     return Check(
         level=level,

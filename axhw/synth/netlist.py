@@ -221,10 +221,14 @@ def levelize(netlist: Netlist, library: CellLibrary) -> GateGraph:
                 f"found {instance.cell!r} at {instance.name}: cost the design with the library it was mapped to."
             )
         if cell.is_latch:
-            raise AxhwError(f"Expected flip-flops and gates in {netlist.name}, found latch {cell.name} at {instance.name}.")
+            raise AxhwError(
+                f"Expected flip-flops and gates in {netlist.name}, found latch {cell.name} at {instance.name}."
+            )
         for pin in cell.inputs:
             if pin.name not in instance.pins:
-                raise AxhwError(f"Expected pin {pin.name} of {instance.name} ({cell.name}) to be connected, found it open.")
+                raise AxhwError(
+                    f"Expected pin {pin.name} of {instance.name} ({cell.name}) to be connected, found it open."
+                )
             sinks.append((instance.pins[pin.name], f"{instance.name}.{pin.name}"))
         for pin in cell.outputs:
             net = instance.pins.get(pin.name)
@@ -261,7 +265,9 @@ def levelize(netlist: Netlist, library: CellLibrary) -> GateGraph:
     sinks += [(net, f"output port {port}") for port, nets in netlist.outputs.items() for net in nets]
     for net, where in sinks:
         if net >= _FIRST_NET and net not in driver:
-            raise AxhwError(f"Expected every net of {netlist.name} to be driven, found {where} on a net without a driver.")
+            raise AxhwError(
+                f"Expected every net of {netlist.name} to be driven, found {where} on a net without a driver."
+            )
 
     level: dict[int, int] = dict.fromkeys(sources, 0) | {CONSTANT_0: 0, CONSTANT_1: 0}
     readers: dict[int, list[int]] = {}

@@ -53,6 +53,12 @@ class Recipe:
     label_smoothing: float = 0.05
     shift_pixels: int = 1
 
+    def __post_init__(self) -> None:
+        if self.epochs < 1:
+            raise AxhwError(f"Expected at least 1 epoch of training, found {self.epochs}.")
+        if self.seed < 0:
+            raise AxhwError(f"Expected a seed of at least 0, found {self.seed}.")
+
 
 def train(data: Splits, recipe: Recipe, *, log: Callable[[str], None]) -> Network:
     """The trained network.

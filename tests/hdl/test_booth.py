@@ -34,7 +34,8 @@ def test_digits_are_those_of_the_truth_table_and_sum_to_the_operand(width, signe
 
 
 @pytest.mark.parametrize(
-    ("width", "signed", "count"), [(4, True, 2), (5, True, 3), (8, True, 4), (8, False, 5), (7, False, 4), (16, True, 8)]
+    ("width", "signed", "count"),
+    [(4, True, 2), (5, True, 3), (8, True, 4), (8, False, 5), (7, False, 4), (16, True, 8)],
 )
 def test_digit_count(width, signed, count):
     assert digit_count(width, signed=signed) == count

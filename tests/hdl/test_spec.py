@@ -144,7 +144,7 @@ def test_a_wider_product_has_a_wider_port():
 def ports(spec):
     """Ports of the generated module: name -> (direction, width, signed)."""
     text = rtlil.convert(spec.component(), emit_src=False)
-    found = re.findall(r"wire width (\d+) (input|output) \d+( signed)? \\(\w+)", text)
+    found = re.findall(r"wire width (\d+) (input|output) \d+ *( signed)? \\(\w+)", text)
     return {name: (direction, int(width), bool(sign)) for width, direction, sign, name in found}
 
 

@@ -4,7 +4,7 @@ M(a, b) = a*b - sum over i + j < k of s_ij a_i b_j 2**(i+j) + C, with s_ij as in
 the case ha = hb = 0, v = k. The correction C is the mean of what was dropped for uniform operands,
 sum over i + j < k of s_ij 2**(i+j) / 4 (Schulte and Swartzlander, "Truncated multiplication with correction constant",
 1993). They round it to the kept columns, because their product ends there; here the product has all 2 * width
-bits, those of C below column k are wires, and C is rounded to the nearest integer (halves up).
+bits, those of C below column k are wires, and C is rounded to the nearest integer.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class TruncatedSpec(TreeMultiplierSpec):
         Columns dropped, 0 to ``2 * width - 1`` (all of them).
     correction : {"none", "constant"}
         ``none`` is plain truncation, whose error has one sign for unsigned operands; ``constant`` adds the rounded
-        mean of the dropped cells, so that the mean error is at most 1/2.
+        mean of the dropped cells, which leaves a mean error of -1/4 for every k > 0.
     """
 
     family: ClassVar[str] = "truncated"
@@ -65,8 +65,9 @@ class TruncatedSpec(TreeMultiplierSpec):
             for j in range(self.width)
             if not self.array.keeps(i, j)
         )
-        # Each cell is 1 for a quarter of all pairs; adding 2 before the floor rounds halves up.
-        return (sum_of_weights + 2) // 4
+        # Each cell is 1 for a quarter of all pairs. The columns 0 and 1 weigh 1 + 2 * 2, all others a multiple of 4:
+        # the mean is an integer and a quarter, and the floor is the nearest integer.
+        return sum_of_weights // 4
 
     def reference(self, a: npt.ArrayLike, b: npt.ArrayLike) -> IntegerArray:
         """The broken array's product plus the correction."""

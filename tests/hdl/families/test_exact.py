@@ -15,16 +15,18 @@ def test_wide_hardware(encoding, signed, check_hardware):
     check_hardware(
         [
             ExactSpec(width=width, signed=signed, encoding=encoding, tree=tree, adder=adder)
-            for width, tree, adder in [(12, "wallace", "kogge_stone"), (13, "array", "sklansky"), (16, "dadda", "brent_kung")]
+            for width, tree, adder in [
+                (12, "wallace", "kogge_stone"),
+                (13, "array", "sklansky"),
+                (16, "dadda", "brent_kung"),
+            ]
         ],
         count=3000,
     )
 
 
 def test_narrow_hardware(check_hardware):
-    check_hardware(
-        [ExactSpec(width=4, signed=s, encoding=e) for s in (True, False) for e in ("booth", "baugh_wooley")]
-    )
+    check_hardware([ExactSpec(width=4, signed=s, encoding=e) for s in (True, False) for e in ("booth", "baugh_wooley")])
 
 
 def test_reference_multiplies_python_integers():

@@ -88,7 +88,4 @@ def test_wide_hardware(signed, check_hardware):
 def test_impossible_parameters():
     with pytest.raises(AxhwError) as caught:
         MitchellSpec(adder="carry")
-    assert (
-        str(caught.value)
-        == "Expected adder to be one of ripple, brent_kung, sklansky, kogge_stone, found 'carry'."
-    )
+    assert str(caught.value) == "Expected adder to be one of ripple, brent_kung, sklansky, kogge_stone, found 'carry'."

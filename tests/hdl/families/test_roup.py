@@ -92,7 +92,13 @@ def test_golden_model_is_the_definition(width, signed, rule, pairs):
 @pytest.mark.parametrize("signed", [True, False])
 @pytest.mark.parametrize("width", [8, 16])
 def test_golden_model_is_the_definition_on_random_pairs(width, signed, pairs):
-    for p, r, rule in [(0, 3, "aligned"), (1, 4, "aligned"), (2, 3, "absolute"), (2, 7, "symmetric"), (3, 8, "aligned")]:
+    for p, r, rule in [
+        (0, 3, "aligned"),
+        (1, 4, "aligned"),
+        (2, 3, "absolute"),
+        (2, 7, "symmetric"),
+        (3, 8, "aligned"),
+    ]:
         spec = RoupSpec(width=width, signed=signed, p=p, r=r, rule=rule)
         a, b = pairs(spec, 1500)
         expected = [by_definition(spec, x, y) for x, y in zip(a.tolist(), b.tolist())]
@@ -174,9 +180,7 @@ def test_rounding_of_each_row(rule, expected):
 
 @pytest.mark.parametrize("rule", RULES)
 def test_rank_is_at_most_four(rule):
-    ranks = {
-        (p, r): RoupSpec(p=p, r=r, rule=rule).factors().rank for p, r in itertools.product(range(5), range(9))
-    }
+    ranks = {(p, r): RoupSpec(p=p, r=r, rule=rule).factors().rank for p, r in itertools.product(range(5), range(9))}
     assert max(ranks.values()) <= 4
     assert all(ranks[p, 0] == 1 for p in range(4))
     assert all(ranks[4, r] == 0 for r in range(9))

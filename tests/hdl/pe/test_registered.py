@@ -84,8 +84,14 @@ def test_impossible_multiplier():
             r"^Expected a row of zeros and ones for valid of exact8s_reg, found array\(\[1, 2, 1\]\)\.$",
         ),
         ({"valid": 1}, r"^Expected a row of zeros and ones for valid of exact8s_reg, found array\(1\)\.$"),
-        ({"valid": [0.0, 1.0]}, r"^Expected a row of zeros and ones for valid of exact8s_reg, found array\(\[0\., 1\.\]\)\.$"),
-        ({"valid": [1, 1, 1], "reset": [0]}, r"^Expected signals of one length for exact8s_reg, found \[1, 3\] cycles\.$"),
+        (
+            {"valid": [0.0, 1.0]},
+            r"^Expected a row of zeros and ones for valid of exact8s_reg, found array\(\[0\., 1\.\]\)\.$",
+        ),
+        (
+            {"valid": [1, 1, 1], "reset": [0]},
+            r"^Expected signals of one length for exact8s_reg, found \[1, 3\] cycles\.$",
+        ),
         (
             {"valid": [1, 1]},
             r"^Expected 2 operands for exact8s_reg like its control signals, found shapes \(3,\) and \(3,\)\.$",

@@ -120,10 +120,10 @@ def read(tmp_path: Path) -> Callable[[str], CellLibrary]:
 
 
 @pytest.fixture(scope="session")
-def small() -> CellLibrary:
-    from axhw.synth.liberty.reader import library_from_text
-
-    return library_from_text(SMALL, source="small.lib")
+def small(tmp_path_factory: pytest.TempPathFactory) -> CellLibrary:
+    path = tmp_path_factory.mktemp("liberty") / "small.lib"
+    path.write_text(SMALL, encoding="utf-8")
+    return read_library(path)
 
 
 def _real(name: str) -> CellLibrary:

@@ -1,0 +1,55 @@
+"""``axhw demo``: the main job on the embedded defaults."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from axhw.cli.options import engine_option, json_option, library_option, print_json, progress
+from axhw.cli.tables import plain_table
+from axhw.demo import run_demo
+from axhw.evaluation import evaluation_row
+from axhw.store import Store
+from axhw.synth.engines import find_engine
+from axhw.synth.libraries import load_library
+
+
+@click.command("demo")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("axhw-demo"), show_default=True, help="Folder of the report."
+)
+@library_option
+@engine_option
+@json_option
+def command(out: Path, library: str, engine: str | None, as_json: bool) -> None:
+    """Generate and prove five multipliers, run a network with each, and write an HTML report."""
+    with progress() as bar:
+        task = bar.add_task("start", total=None)
+        designs, files = run_demo(
+            out,
+            library=load_library(library),
+            engine=find_engine(engine),
+            store=Store.default(),
+            progress=lambda done, total, what: bar.update(task, completed=done, total=total, description=what),
+        )
+    if as_json:
+        rows = [design.record.summary() | evaluation_row(design.record, design.evaluation) for design in designs]
+        print_json({"designs": rows, "files": [str(path) for path in files]})
+        return
+    table = plain_table("design", "area um2", "delay ns", "energy fJ", "MAE %", "accuracy %", "nJ/inference")
+    for design in designs:
+        cost, evaluation = design.record.cost, design.evaluation
+        table.add_row(
+            design.record.name,
+            f"{cost.area_um2:,.0f}",
+            f"{cost.delay_ns:.2f}",
+            f"{cost.energy_fj:,.0f}",
+            f"{design.record.metrics.mae_pct:.4f}",
+            f"{100 * evaluation.approximate_accuracy:.1f}",
+            f"{evaluation.energy_nj:,.0f}",
+        )
+    console = Console()
+    console.print(table)
+    console.print(f"report: {(out / 'index.html').resolve()}", soft_wrap=True)

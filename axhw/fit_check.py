@@ -1,0 +1,95 @@
+"""How far costs on a fitted library are from those on the full one, on mapped multipliers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from axhw.hdl.registry import parse
+from axhw.measure import Conditions, measure_cost
+from axhw.store import Store
+from axhw.synth.cost import Cost
+from axhw.synth.engines import Engine
+from axhw.synth.liberty.library import CellLibrary
+from axhw.synth.libraries import LibrarySource
+from axhw.synth.synthesis import SynthesisJob, to_rtlil
+
+DESIGNS = (
+    "exact",
+    "exact:encoding=baugh_wooley,tree=wallace",
+    "exact:tree=array,adder=ripple",
+    "exact:encoding=baugh_wooley,adder=kogge_stone,signed=false",
+    "roup:p=0,r=4",
+    "roup:p=1,r=4",
+    "roup:p=2,r=3",
+    "evoapprox:mul8s_1L2L",
+    "drum:k=4",
+    "mitchell:signed=false",
+)
+"""Ten multipliers with different gates, depths and loads."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CostDifference:
+    """One netlist, mapped with the full library and costed with both.
+
+    Attributes
+    ----------
+    name : str
+    full, fitted : Cost
+    """
+
+    name: str
+    full: Cost
+    fitted: Cost
+
+    @property
+    def area_pct(self) -> float:
+        return _pct(self.fitted.area_um2, self.full.area_um2)
+
+    @property
+    def delay_pct(self) -> float:
+        return _pct(self.fitted.delay_ns, self.full.delay_ns)
+
+    @property
+    def energy_pct(self) -> float:
+        return _pct(self.fitted.energy_fj, self.full.energy_fj)
+
+    @property
+    def leakage_pct(self) -> float:
+        return _pct(self.fitted.leakage_nw, self.full.leakage_nw)
+
+
+def compare_costs(
+    full: LibrarySource,
+    fitted: CellLibrary,
+    *,
+    engine: Engine,
+    store: Store,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[CostDifference]:
+    """Map ten multipliers with the full library and cost each netlist with both.
+
+    The ports see the same slew and load both times, the full library's defaults.
+    """
+    differences = []
+    for done, text in enumerate(DESIGNS):
+        progress(done, len(DESIGNS))
+        spec = parse(text)
+        rtlil = to_rtlil(spec.component(), name=spec.name)
+        synthesis = store.synthesise(SynthesisJob(name=spec.name, rtlil=rtlil, liberty=full.text, engine=engine))
+        cost = measure_cost(spec, synthesis, library=full.cells, conditions=Conditions())
+        same = Conditions(input_slew_ns=cost.input_slew_ns, output_load_ff=cost.output_load_ff)
+        differences.append(
+            CostDifference(
+                name=spec.name,
+                full=cost,
+                fitted=measure_cost(spec, synthesis, library=fitted, conditions=same),
+            )
+        )
+    progress(len(DESIGNS), len(DESIGNS))
+    return differences
+
+
+def _pct(value: float, reference: float) -> float:
+    return 100.0 * (value - reference) / reference

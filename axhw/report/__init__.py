@@ -1,0 +1,1 @@
+"""Reports: figures of designs and one self-contained HTML page that compares them."""

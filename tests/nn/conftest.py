@@ -1,0 +1,45 @@
+"""The shipped network, its data, and tables straight from golden models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from axhw.hdl.registry import parse
+from axhw.nn import digits, zoo
+from axhw.nn.calibrate import quantize_network
+from axhw.nn.dataset import Splits
+from axhw.nn.network import Network
+from axhw.nn.quantized import QuantizedNetwork
+from axhw.sim.product_table import ProductTable
+
+
+@pytest.fixture(scope="session")
+def make_table() -> Callable[..., ProductTable]:
+    """The table of a spec: ``make_table("roup:p=1,r=4", signed=True, width=8)``."""
+
+    def make(text: str, *, signed: bool = True, width: int = 8) -> ProductTable:
+        spec = parse(text, signed=signed, width=width)
+        codes = spec.operand_codes()
+        values = spec.reference(codes[:, None], codes).astype(np.int32)
+        return ProductTable(values=values, width=width, signed=signed, name=spec.name, source={})
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def splits() -> Splits:
+    return digits.load()
+
+
+@pytest.fixture(scope="session")
+def network() -> Network:
+    return zoo.load_network("digits_cnn")
+
+
+@pytest.fixture(scope="session")
+def quantized(network: Network, splits: Splits) -> dict[bool, QuantizedNetwork]:
+    """The shipped network for signed (True) and unsigned (False) multipliers."""
+    return {signed: quantize_network(network, splits.train.images, signed=signed) for signed in (True, False)}
