@@ -66,7 +66,7 @@ def compare_costs(
     *,
     engine: Engine,
     store: Store,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Callable[[int, int, str], None] = lambda done, total, what: None,
 ) -> list[CostDifference]:
     """Map ten multipliers with the full library and cost each netlist with both.
 
@@ -74,8 +74,8 @@ def compare_costs(
     """
     differences = []
     for done, text in enumerate(DESIGNS):
-        progress(done, len(DESIGNS))
         spec = parse(text)
+        progress(done, len(DESIGNS), spec.name)
         rtlil = to_rtlil(spec.component(), name=spec.name)
         synthesis = store.synthesise(SynthesisJob(name=spec.name, rtlil=rtlil, liberty=full.text, engine=engine))
         cost = measure_cost(spec, synthesis, library=full.cells, conditions=Conditions())
@@ -87,7 +87,6 @@ def compare_costs(
                 fitted=measure_cost(spec, synthesis, library=fitted, conditions=same),
             )
         )
-    progress(len(DESIGNS), len(DESIGNS))
     return differences
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from axhw.cli.options import engine_option, json_option, library_option, print_json, progress
-from axhw.cli.tables import plain_table
+from axhw.cli.tables import plain_table, stdout
 from axhw.demo import run_demo
 from axhw.evaluation import evaluation_row
 from axhw.store import Store
@@ -25,15 +24,9 @@ from axhw.synth.libraries import load_library
 @json_option
 def command(out: Path, library: str, engine: str | None, as_json: bool) -> None:
     """Generate and prove five multipliers, run a network with each, and write an HTML report."""
-    with progress() as bar:
-        task = bar.add_task("start", total=None)
-        designs, files = run_demo(
-            out,
-            library=load_library(library),
-            engine=find_engine(engine),
-            store=Store.default(),
-            progress=lambda done, total, what: bar.update(task, completed=done, total=total, description=what),
-        )
+    source, yosys = load_library(library), find_engine(engine)
+    with progress() as report:
+        designs, files = run_demo(out, library=source, engine=yosys, store=Store.default(), progress=report)
     if as_json:
         rows = [design.record.summary() | evaluation_row(design.record, design.evaluation) for design in designs]
         print_json({"designs": rows, "files": [str(path) for path in files]})
@@ -50,6 +43,6 @@ def command(out: Path, library: str, engine: str | None, as_json: bool) -> None:
             f"{100 * evaluation.approximate_accuracy:.1f}",
             f"{evaluation.energy_nj:,.0f}",
         )
-    console = Console()
+    console = stdout()
     console.print(table)
     console.print(f"report: {(out / 'index.html').resolve()}", soft_wrap=True)

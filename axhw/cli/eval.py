@@ -6,11 +6,10 @@ from collections.abc import Iterable
 from typing import Any
 
 import click
-from rich.console import Console
 
 from axhw.characterize import characterize
 from axhw.cli.options import engine_option, json_option, library_option, print_json, progress
-from axhw.cli.tables import plain_table
+from axhw.cli.tables import plain_table, stdout
 from axhw.evaluation import DATASETS, Bench, evaluation_row
 from axhw.hdl.registry import parse
 from axhw.nn.zoo import ARCHITECTURES
@@ -55,21 +54,20 @@ def command(
     source, yosys, store = load_library(library), find_engine(engine), Store.default()
     rows: list[dict[str, Any]] = []
     images = len(bench.data.test)
-    with progress() as bar:
-        task = bar.add_task("images", total=len(specs) * images)
+    with progress() as report:
         for spec in specs:
-            bar.update(task, description=spec.name)
+            report(len(rows) * images, len(specs) * images, spec.name)
             record = characterize(spec, library=source, engine=yosys, store=store)
 
-            def advance(done: int, total: int) -> None:
-                bar.update(task, completed=len(rows) * images + done)
+            def advance(done: int, total: int, name: str = spec.name) -> None:
+                report(len(rows) * images + done, len(specs) * images, name)
 
             rows.append(evaluation_row(record, bench.evaluate(record, progress=advance)))
     if as_json:
         print_json({"evaluations": rows})
         return
     first = rows[0]
-    console = Console()
+    console = stdout()
     console.print(f"{first['network']} on {first['dataset']}, {first['split']} split: {first['images']} images")
     table = plain_table("multiplier", "float", "int8 exact", "approximate", "agreement", "energy")
     for row in rows:

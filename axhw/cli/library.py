@@ -6,13 +6,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from axhw.cli.options import engine_option, json_option, print_json, progress
-from axhw.cli.tables import plain_table
+from axhw.cli.tables import plain_table, stdout
 from axhw.errors import AxhwError
 from axhw.files import replacing
-from axhw.fit_check import DESIGNS, compare_costs
+from axhw.fit_check import compare_costs
 from axhw.store import Store
 from axhw.synth.engines import find_engine
 from axhw.synth.liberty.fit import fit_errors, fit_library
@@ -64,14 +63,9 @@ def fit(
     tables = fit_errors(source.cells, fitted)
     differences = []
     if check:
-        with progress() as bar:
-            task = bar.add_task("mapped multipliers", total=len(DESIGNS))
+        with progress() as report:
             differences = compare_costs(
-                source,
-                fitted,
-                engine=find_engine(engine),
-                store=Store.default(),
-                progress=lambda done, total: bar.update(task, completed=done, total=total),
+                source, fitted, engine=find_engine(engine), store=Store.default(), progress=report
             )
     if as_json:
         rows = [
@@ -96,7 +90,7 @@ def fit(
             }
         )
         return
-    console = Console()
+    console = stdout()
     console.print(f"{fitted.name}: {len(fitted.cells)} cells, {len(text):,} bytes")
     table = plain_table(
         "quantity", "tables", "median %", "95 % below %", "largest %", title="tables over the fitted range"

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import click
-from rich.console import Console
 
 from axhw.cli.options import json_option, print_json
-from axhw.cli.tables import plain_table
+from axhw.cli.tables import plain_table, stdout
 from axhw.record import DesignRecord
 from axhw.store import Store
 
-_COLUMNS = ("name", "key", "area_um2", "delay_ns", "energy_fj", "mae", "wce", "mre_pct", "rank")
+_FIGURES = ("area_um2", "delay_ns", "energy_fj", "mae", "wce", "mre_pct", "rank")
 
 
 @click.command("ls")
@@ -22,10 +21,11 @@ def command(as_json: bool) -> None:
     if as_json:
         print_json({"store": str(store.root), "designs": summaries})
         return
-    table = plain_table(*_COLUMNS, left=2)
+    table = plain_table("name", "key", "um2", "ns", "fJ", "MAE", "WCE", "MRE %", "rank", "library", left=2)
     for summary in summaries:
-        table.add_row(*(_text(summary[column])[:24] if column != "key" else summary["key"][:8] for column in _COLUMNS))
-    console = Console()
+        figures = (_text(summary[column]) for column in _FIGURES)
+        table.add_row(summary["name"], summary["key"][:8], *figures, summary["library"])
+    console = stdout()
     if summaries:
         console.print(table)
     console.print(f"[dim]{len(summaries)} designs in {store.root}[/dim]", soft_wrap=True)

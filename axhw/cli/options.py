@@ -44,9 +44,26 @@ def print_json(document: Mapping[str, Any]) -> None:
     click.echo(json.dumps(document, indent=2))
 
 
+class Reporter:
+    """Progress on standard error: a bar on a terminal, a line per step elsewhere."""
+
+    def __init__(self, bar: Progress) -> None:
+        self._bar = bar
+        self._task = bar.add_task("start", total=None)
+        self._what = ""
+
+    def __call__(self, done: int, total: int, what: str) -> None:
+        """Say that `done` of `total` steps are over and what comes next."""
+        if stderr.is_terminal:
+            self._bar.update(self._task, completed=done, total=total, description=what)
+        elif what != self._what:
+            click.echo(f"[{done}/{total}] {what}", err=True)
+        self._what = what
+
+
 @contextmanager
-def progress() -> Iterator[Progress]:
-    """A progress bar on standard error; silent when that is not a terminal."""
+def progress() -> Iterator[Reporter]:
+    """A `Reporter` for the time of a block."""
     bar = Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -55,6 +72,7 @@ def progress() -> Iterator[Progress]:
         TimeElapsedColumn(),
         console=stderr,
         transient=True,
+        disable=not stderr.is_terminal,
     )
     with bar:
-        yield bar
+        yield Reporter(bar)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from axhw.cli.options import json_option, print_json
 from axhw.cli.specs import stored_design
+from axhw.cli.tables import stdout
 from axhw.store import Store
 
 
@@ -31,5 +31,5 @@ def command(design: str, as_json: bool) -> None:
                 table.add_row(f"  {key}", str(value))
         elif section != "name":
             table.add_row(f"[bold]{section}[/bold]", str(values))
-    Console().print(table)
+    stdout().print(table)
     click.echo(f"files in {record.folder}")

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+from rich.console import Console
 from rich.table import Table
+
+_FILE_WIDTH = 160
+
+
+def stdout() -> Console:
+    """Standard output; as wide as the terminal, and wide enough for any table where there is none."""
+    console = Console()
+    return console if console.is_terminal else Console(width=_FILE_WIDTH)
 
 
 def plain_table(*columns: str, title: str | None = None, left: int = 1) -> Table:

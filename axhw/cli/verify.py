@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict
 
 import click
-from rich.console import Console
 
 from axhw.cli.options import json_option, print_json, stderr
 from axhw.cli.specs import stored_design
-from axhw.cli.tables import plain_table
+from axhw.cli.tables import plain_table, stdout
 from axhw.cosimulate import cosimulate_design
 from axhw.errors import VerificationError
 from axhw.sim.cosimulation import LEVELS
@@ -47,7 +46,7 @@ def command(design: str, simulator: str, levels: tuple[str, ...], seed: int, as_
         for check in checks:
             result = "[green]pass[/green]" if check.passed else f"[red]{check.mismatches} wrong[/red]"
             table.add_row(check.level, check.simulator, f"{check.vectors:,}", result)
-        Console().print(table)
+        stdout().print(table)
     for check in checks:
         if not check.passed:
             raise VerificationError(

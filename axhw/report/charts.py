@@ -14,10 +14,12 @@ from axhw.errors import AxhwError
 from axhw.report.comparison import Comparison, ReportedDesign
 from axhw.report.labels import Label, place_labels
 from axhw.report.numbers import accuracy_decimals, decimals_for, fixed, ratio
-from axhw.report.style import INK, MUTED, PAPER, figure_style
+from axhw.report.style import INK, MUTED, PAPER, TEXT_BOX, figure_style
 
 _SCATTER_INCHES = (6.4, 3.9)
-_SWITCHING_ALPHA = 0.45
+_PALE = 0.45
+_BAR = 0.66
+_DASHES = (0, (4, 3))
 _LEAST_ACCURACY_PAD = 0.3  # percentage points
 
 
@@ -34,14 +36,15 @@ def energy_bars(comparison: Comparison) -> Figure:
         for row, design in enumerate(designs):
             cost, colour = design.cost, comparison.style(design).colour
             axes.barh(row, cost.internal_fj, height=0.66, color=colour)
-            axes.barh(row, cost.switching_fj, left=cost.internal_fj, height=0.66, color=colour, alpha=_SWITCHING_ALPHA)
+            axes.barh(row, cost.switching_fj, left=cost.internal_fj, height=0.66, color=colour, alpha=_PALE)
             share = ratio(comparison.ratio(design, lambda each: each.cost.energy_fj))
             axes.annotate(
                 f"{fixed(cost.energy_fj, decimals)} fJ, {share}",
                 (cost.energy_fj, row),
                 xytext=(5, 0),
                 textcoords="offset points",
-                va="center",
+                va="center_baseline",
+                bbox=TEXT_BOX,
             )
         axes.plot(
             [design.cost.energy_zero_delay_fj for design in designs],
@@ -65,7 +68,7 @@ def energy_bars(comparison: Comparison) -> Figure:
         figure.legend(
             handles=[
                 Patch(color=MUTED, label="inside cells"),
-                Patch(color=MUTED, alpha=_SWITCHING_ALPHA, label="charging nets"),
+                Patch(color=MUTED, alpha=_PALE, label="charging nets"),
                 Line2D(
                     [],
                     [],
@@ -92,7 +95,7 @@ def accuracy_against_energy(comparison: Comparison) -> Figure:
     pad = max(0.18 * (highest - lowest), _LEAST_ACCURACY_PAD)
     with figure_style():
         figure, axes = _scatter()
-        axes.axhline(exact, color=MUTED, linestyle=(0, (4, 3)), linewidth=0.9)
+        line = axes.axhline(exact, color=MUTED, linestyle=_DASHES, linewidth=0.9)
         for design, accuracy in zip(comparison.designs, accuracies):
             _mark(axes, comparison, design, design.inference_nj, accuracy)
         axes.set(
@@ -102,10 +105,10 @@ def accuracy_against_energy(comparison: Comparison) -> Figure:
             ylabel=f"accuracy on {baseline.images} {baseline.split} images (%)",
         )
         axes.yaxis.set_major_locator(MaxNLocator(nbins=7, steps=[1, 2, 5, 10]))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.ticklabel_format(axis="y", useOffset=False)
         text = fixed(exact, accuracy_decimals(baseline.images))
         axes.set_title(f"dashed: {baseline.network} with exact products, {text} %", fontsize=9, color=MUTED)
-        _label(axes, comparison, [(d, d.inference_nj, y) for d, y in zip(comparison.designs, accuracies)])
+        _label(axes, comparison, [(d, d.inference_nj, y) for d, y in zip(comparison.designs, accuracies)], [line])
     return figure
 
 
@@ -125,15 +128,17 @@ def error_against_energy(comparison: Comparison) -> Figure:
     exact = [design for design in comparison.designs if design not in approximate]
     with figure_style():
         figure, axes = _scatter()
-        for design in exact:
+        lines = [
             axes.axvline(
-                design.cost.energy_fj, color=comparison.style(design).colour, linestyle=(0, (4, 3)), linewidth=0.9
+                design.cost.energy_fj, color=comparison.style(design).colour, linestyle=_DASHES, linewidth=0.9
             )
+            for design in exact
+        ]
         for design, error in zip(approximate, errors):
             _mark(axes, comparison, design, design.cost.energy_fj, error)
         axes.set(
             yscale="log",
-            xlim=(0, 1.22 * max(design.cost.energy_fj for design in comparison.designs) or 1),
+            xlim=(0, 1.1 * max(design.cost.energy_fj for design in comparison.designs) or 1),
             ylim=(min(errors) / 1.8, max(errors) * 1.8),
             xlabel="energy per operation (fJ)",
             ylabel="mean absolute error (% of the product range)",
@@ -145,7 +150,7 @@ def error_against_energy(comparison: Comparison) -> Figure:
         if exact:
             names = ", ".join(design.name for design in exact)
             axes.set_title(f"dashed: {names}, no error", fontsize=9, color=MUTED)
-        _label(axes, comparison, [(d, d.cost.energy_fj, y) for d, y in zip(approximate, errors)])
+        _label(axes, comparison, [(d, d.cost.energy_fj, y) for d, y in zip(approximate, errors)], lines)
     return figure
 
 
@@ -170,16 +175,12 @@ def _mark(axes: Axes, comparison: Comparison, design: ReportedDesign, x: float, 
     )
 
 
-def _label(axes: Axes, comparison: Comparison, points: list[tuple[ReportedDesign, float, float]]) -> None:
+def _label(axes: Axes, comparison: Comparison, points: list[tuple[ReportedDesign, float, float]], lines: list[Line2D]) -> None:
     place_labels(
         axes,
         [
-            Label(
-                x=x,
-                y=y,
-                text=f"{design.name} (baseline)" if design is comparison.baseline else design.name,
-                colour=INK,
-            )
+            Label(x=x, y=y, text=f"{design.name} (baseline)" if design is comparison.baseline else design.name)
             for design, x, y in points
         ],
+        avoid=lines,
     )

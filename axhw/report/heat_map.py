@@ -33,7 +33,7 @@ def error_heat_map(table: ProductTable) -> Figure:
         figure = Figure(figsize=(4.3, 3.7), layout="constrained")
         axes = figure.add_subplot()
         image = _draw(axes, table, limit=_worst(table))
-        figure.colorbar(image, ax=axes, label=_ERROR_LABEL)
+        figure.colorbar(image, cax=_beside(axes), label=_ERROR_LABEL)
     return figure
 
 
@@ -67,13 +67,18 @@ def error_heat_maps(tables: Sequence[ProductTable], *, scale: Literal["own", "sh
         ]
         if scale == "own":
             for image, axes in zip(images, panels):
-                figure.colorbar(image, ax=axes)
-            note = "each on its own colour scale"
+                figure.colorbar(image, cax=_beside(axes))
+            note = "each map on its own colour scale"
         else:
-            figure.colorbar(images[0], ax=panels)
-            note = "one colour scale"
+            figure.colorbar(images[0], ax=panels, fraction=0.05, aspect=40)
+            note = "all maps on one colour scale"
         figure.suptitle(f"{_ERROR_LABEL}, {note}", fontsize=9, color=MUTED)
     return figure
+
+
+def _beside(axes: Axes) -> Axes:
+    """Room for a colour bar as high as the map."""
+    return axes.inset_axes((1.04, 0, 0.05, 1))
 
 
 def _draw(axes: Axes, table: ProductTable, *, limit: int) -> AxesImage:

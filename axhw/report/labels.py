@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.lines import Line2D
 from matplotlib.transforms import Bbox
 
-from axhw.report.style import MUTED
+from axhw.report.style import MUTED, TEXT_BOX
 
 _DISTANCES_PT = (8, 16, 26, 40, 56)
 _DIRECTIONS = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1))
@@ -21,12 +22,11 @@ _POINTS_PER_INCH = 72
 
 @dataclass(frozen=True, kw_only=True)
 class Label:
-    """Text for the point (x, y) in data units, in a colour."""
+    """Text for the point (x, y) in data units."""
 
     x: float
     y: float
     text: str
-    colour: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +37,9 @@ class _Place:
     near: bool
 
 
-def place_labels(axes: Axes, labels: Sequence[Label]) -> None:
-    """Write each label at the first place near its point that is free and inside the axes.
+def place_labels(axes: Axes, labels: Sequence[Label], *, avoid: Sequence[Line2D] = ()) -> None:
+    """Write each label at the first place near its point that is free and inside the axes, away from straight lines to
+    `avoid`.
 
     Where no place is free the one that covers least is taken. Call it last: the limits of the axes must not change
     afterwards. Meant for tens of points.
@@ -49,6 +50,7 @@ def place_labels(axes: Axes, labels: Sequence[Label]) -> None:
     figure.draw_without_rendering()
     centres = [axes.transData.transform((label.x, label.y)) for label in labels]
     taken = [Bbox.from_bounds(x, y, 0, 0).padded(_POINT_RADIUS_PT * scale) for x, y in centres]
+    taken += [line.get_window_extent().padded(_PAD_PT * scale) for line in avoid]
     for label, (x, y) in zip(labels, centres):
         text = axes.text(0, 0, label.text)
         size = text.get_window_extent()
@@ -63,8 +65,8 @@ def place_labels(axes: Axes, labels: Sequence[Label]) -> None:
             xytext=place.offset_pt,
             textcoords="offset points",
             ha={1: "left", 0: "center", -1: "right"}[right],
-            va={1: "bottom", 0: "center", -1: "top"}[up],
-            color=label.colour,
+            va={1: "bottom", 0: "center_baseline", -1: "top"}[up],
+            bbox=TEXT_BOX,
             arrowprops=None if place.near else {"arrowstyle": "-", "color": MUTED, "linewidth": 0.6, "shrinkB": 5},
         )
         note.set_in_layout(False)

@@ -11,6 +11,9 @@ import matplotlib.style
 INK, MUTED, FAINT, PAPER = "#1f2328", "#59636e", "#d1d9e0", "#ffffff"
 """Text, secondary text, grid lines and background; the page replaces them to follow its light or dark scheme."""
 
+TEXT_BOX = {"facecolor": PAPER, "edgecolor": "none", "alpha": 0.8, "pad": 1}
+"""Keeps grid lines away from text that is written over them."""
+
 # Okabe and Ito, "Color universal design" (2008), without black and yellow, which vanish on dark and white paper.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 _MARKERS = ("o", "^", "s", "D", "v", "P", "X")
@@ -39,7 +42,8 @@ _STYLE = {
     # Names are shown as they are, dollar signs included.
     "text.parse_math": False,
     # DejaVu Sans comes with matplotlib; Verdana is as wide where a reader of the SVG lacks it.
-    "font.family": ["DejaVu Sans", "Verdana", "sans-serif"],
+    "font.family": ["sans-serif"],
+    "font.sans-serif": ["DejaVu Sans", "Verdana", "sans-serif"],
     "svg.fonttype": "none",
     # Without a salt the identifiers in an SVG are random.
     "svg.hashsalt": "axhw",

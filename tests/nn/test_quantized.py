@@ -30,6 +30,8 @@ SMALL = Architecture(
     hidden_layers=(
         Conv2d(name="conv1", in_channels=2, out_channels=3, kernel=3, padding=1),
         MaxPool2d(size=2),
+        # Not right behind the convolution: the range holds negative values, and the code of zero is not 0.
+        Relu(),
         Conv2d(name="conv2", in_channels=3, out_channels=2, kernel=2, padding=1),
         Relu(),
         Conv2d(name="conv3", in_channels=2, out_channels=4, kernel=2, stride=1),

@@ -22,8 +22,7 @@ _SAMPLES = 15
 _SLEWS_OF_INVERTER = (1 / 3, 5.0)
 _LOADS_OF_INVERTER = (0.75, 12.0)
 _SLEW_ITERATIONS = 50
-_CONSTRAINTS = ("setup", "hold", "recovery", "removal")
-_NO_DELAY = ("min_pulse_width", "minimum_period", "non_seq", "no_change", "skew", "max_clock")
+_KEPT_CONSTRAINTS = ("setup", "hold", "recovery", "removal")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,8 +86,8 @@ def fit_library(library: CellLibrary, *, fit_range: FitRange | None = None, poin
 
     Delays and transitions are fitted for least relative error, energies and constraints for least
     absolute error. Areas, capacitances, leakage and functions stay as they are. Kept are gates,
-    constants and flip-flops that may be used and have a single state; latches, tri-state, fill and
-    ``dont_use`` cells, and pulse-width limits, are left out. `sha256` stays that of the original.
+    constants and flip-flops that may be used; latches, tri-state, fill and ``dont_use`` cells, and all
+    constraints but setup, hold, recovery and removal, are left out. `sha256` stays that of the original.
 
     Raises
     ------
@@ -157,10 +156,10 @@ def _fit_pin(pin: Pin, chosen: FitRange, drive: float | None, points: int) -> Pi
 
     timing = []
     for arc in pin.timing:
-        if arc.kind.startswith(_CONSTRAINTS):
+        if arc.kind.startswith(_KEPT_CONSTRAINTS):
             rise, fall = (fit(table, chosen.slew_ns, relative=False) for table in (arc.rise, arc.fall))
             timing.append(replace(arc, rise=rise, fall=fall))
-        elif not arc.kind.startswith(_NO_DELAY):
+        elif not arc.is_constraint:
             timing.append(
                 replace(
                     arc,
@@ -226,7 +225,7 @@ def _interpolate(table: Table, slews: FloatArray, loads: FloatArray) -> FloatArr
 def _tables(pin: Pin) -> Iterator[tuple[str, Table]]:
     """Delay, transition and energy tables of a pin, with the quantity that each holds."""
     for arc in pin.timing:
-        if not arc.kind.startswith(_CONSTRAINTS + _NO_DELAY):
+        if not arc.is_constraint:
             yield from (("delay", table) for table in (arc.rise, arc.fall) if table is not None)
             found = (arc.rise_transition, arc.fall_transition)
             yield from (("transition", table) for table in found if table is not None)

@@ -16,6 +16,17 @@ import numpy.typing as npt
 FloatArray = npt.NDArray[np.float64]
 Unateness = Literal["positive_unate", "negative_unate", "non_unate"]
 Direction = Literal["input", "output", "inout", "internal"]
+_CONSTRAINTS = (
+    "setup",
+    "hold",
+    "recovery",
+    "removal",
+    "skew",
+    "nochange",
+    "non_seq",
+    "min_pulse_width",
+    "minimum_period",
+)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -54,6 +65,11 @@ class TimingArc:
     fall: Table | None
     rise_transition: Table | None = None
     fall_transition: Table | None = None
+
+    @property
+    def is_constraint(self) -> bool:
+        """Whether the tables say what inputs must keep, rather than what outputs do."""
+        return self.kind.startswith(_CONSTRAINTS)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -9,7 +9,6 @@ from axhw.synth.liberty.library import Cell, CellLibrary, FlipFlop, FloatArray, 
 
 _EXACT_DIGITS = 9
 _TABLE_DIGITS = 4
-_CONSTRAINT_KINDS = ("setup", "hold", "recovery", "removal", "min_pulse_width", "non_seq")
 
 
 def write_liberty(library: CellLibrary, *, attribution: str) -> str:
@@ -111,17 +110,16 @@ class _Writer:
         yield "}"
 
     def _timing(self, arc: TimingArc) -> Iterator[str]:
-        constraint = arc.kind.startswith(_CONSTRAINT_KINDS)
         yield "timing() {"
         yield f'related_pin : "{arc.related_pin}";'
         if arc.kind != "combinational":
             yield f"timing_type : {arc.kind};"
-        if not constraint:
+        if not arc.is_constraint:
             yield f"timing_sense : {arc.sense};"
         if arc.when is not None:
             yield f'when : "{arc.when}";'
         for edge, table in (("rise", arc.rise), ("fall", arc.fall)):
-            yield from self._table(f"{edge}_constraint" if constraint else f"cell_{edge}", table)
+            yield from self._table(f"{edge}_constraint" if arc.is_constraint else f"cell_{edge}", table)
         yield from self._table("rise_transition", arc.rise_transition)
         yield from self._table("fall_transition", arc.fall_transition)
         yield "}"

@@ -1,0 +1,139 @@
+"""OpenSTA on a netlist: delays, slews and, at one activity for all pins, power by instance.
+
+Written for the build that Debian ships (2.0.17, November 2019).
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from axhw.synth.liberty.library import CellLibrary
+from axhw.synth.netlist import Netlist
+from axhw.synth.timing import TimingReport
+from benchmarks.designs import structural_verilog
+
+FloatArray = npt.NDArray[np.float64]
+
+PERIOD_NS = 100.0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Reference:
+    """What OpenSTA says.
+
+    Attributes
+    ----------
+    worst_ns : float
+        Longest path, or the shortest clock period for a design with flip-flops.
+    slew_ns, arrival_ns : mapping of net to (rise, fall)
+        Of every gate output; arrivals of combinational designs only.
+    internal_fj, switching_fj : (instances,) arrays
+        Per operation at the uniform activity asked for.
+    """
+
+    worst_ns: float
+    slew_ns: Mapping[int, tuple[float, float]]
+    arrival_ns: Mapping[int, tuple[float, float]]
+    internal_fj: FloatArray
+    switching_fj: FloatArray
+
+
+def available() -> bool:
+    """Whether OpenSTA is installed."""
+    return shutil.which("sta") is not None
+
+
+def run(
+    netlist: Netlist, library: CellLibrary, liberty: str, timing: TimingReport, *, density: float, one: float
+) -> Reference:
+    """Analyse `netlist` under the conditions of `timing`.
+
+    Parameters
+    ----------
+    liberty : str
+        Text of the library. OpenSTA takes its default wire load; axhw has none, so it is cut out.
+    density, one : float
+        Transitions per operation and probability of 1 of every pin but the clock.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        where = Path(folder)
+        (where / "cells.lib").write_text(re.sub(r"(?m)^\s*default_wire_load\w*\s*:.*$", "", liberty))
+        (where / "top.v").write_text(structural_verilog(netlist))
+        (where / "run.tcl").write_text(_script(netlist, timing, density=density, one=one))
+        command = ["sta", "-exit", "run.tcl"]
+        text = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
+    return _parse(text, netlist, library, clocked=timing.clock_net is not None)
+
+
+def _script(netlist: Netlist, timing: TimingReport, *, density: float, one: float) -> str:
+    clock = next((port for port, nets in netlist.inputs.items() if timing.clock_net in nets), None)
+    data = " ".join(f"{port}[*]" for port in netlist.inputs if port != clock)
+    lines = [
+        "read_liberty cells.lib",
+        "read_verilog top.v",
+        "link_design top",
+        f"set_input_transition {timing.input_slew_ns:.9f} [all_inputs]",
+        f"set_load {timing.output_load_ff / 1000:.9f} [all_outputs]",
+    ]
+    if clock is None:
+        lines += [
+            "report_checks -unconstrained -digits 6",
+            'foreach pin [get_pins -hierarchical *] { foreach v [$pin vertices] { puts "ARRIVAL [get_full_name $pin] '
+            '[$v arrivals_clk rise NULL rise] [$v arrivals_clk fall NULL rise]" } }',
+            f"create_clock -name clock -period {PERIOD_NS}",
+        ]
+    else:
+        lines += [
+            f"create_clock -name clock -period {PERIOD_NS} [get_ports {{{clock}[0]}}]",
+            f"set_clock_transition {timing.clock_slew_ns:.9f} [get_clocks clock]",
+        ]
+    lines.append(f"set_input_delay 0 -clock clock [get_ports {{{data}}}]")
+    if clock is not None:
+        lines.append("report_checks -digits 6")
+    lines += [
+        'foreach pin [get_pins -hierarchical *] { foreach v [$pin vertices] { puts "SLEW [get_full_name $pin] '
+        '[$v slews rise] [$v slews fall]" } }',
+        f"set_power_activity -global -activity {density} -duty {one}",
+        *(f"report_power -instances u{number} -digits 6" for number in range(len(netlist.instances))),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _parse(text: str, netlist: Netlist, library: CellLibrary, *, clocked: bool) -> Reference:
+    nets = {
+        f"u{number}/{pin.name}": instance.pins[pin.name]
+        for number, instance in enumerate(netlist.instances)
+        for pin in library.cells[instance.cell].outputs
+        if pin.name in instance.pins
+    }
+    slew: dict[int, tuple[float, float]] = {}
+    arrival: dict[int, tuple[float, float]] = {}
+    power = np.zeros((len(netlist.instances), 2))
+    worst: float | None = None
+    for words in map(str.split, text.splitlines()):
+        # Four figures: earliest and latest of rise and of fall, in seconds.
+        if len(words) == 6 and words[0] in ("SLEW", "ARRIVAL") and words[1] in nets:
+            values = slew if words[0] == "SLEW" else arrival
+            values[nets[words[1]]] = float(words[3]) * 1e9, float(words[5]) * 1e9
+        elif worst is None and clocked and words[1:2] == ["slack"]:
+            worst = PERIOD_NS - float(words[0])
+        elif worst is None and not clocked and words[1:] == ["data", "arrival", "time"]:
+            worst = float(words[0])
+        elif len(words) == 5 and re.fullmatch(r"u\d+", words[4]):
+            # W times ns is 1e6 fJ.
+            power[int(words[4][1:])] = [float(word) * PERIOD_NS * 1e6 for word in words[:2]]
+    if worst is None:
+        raise RuntimeError(f"OpenSTA reported no path:\n{text[-2000:]}")
+    return Reference(
+        worst_ns=worst, slew_ns=slew, arrival_ns=arrival, internal_fj=power[:, 0], switching_fj=power[:, 1]
+    )
