@@ -17,7 +17,7 @@ from axhw.sim.activity import source_values
 from axhw.sim.operands import uniform
 from axhw.sim.timed import timed_activity
 from axhw.synth.libraries import LibrarySource
-from axhw.synth.netlist import levelize
+from axhw.synth.netlist import CONSTANT_0, CONSTANT_1, levelize
 from axhw.synth.power import measure_energy
 from axhw.synth.timing import analyze_timing
 from benchmarks import designs, opensta
@@ -46,7 +46,7 @@ def main() -> None:
         print("Skipped: OpenSTA (the command sta) is not installed; on Debian, run `apt-get install opensta`.")
         return
     print(HEADER)
-    print(f"{'library':<28} {'design':<28} {'gates':>5} {'ns':>8}", *(f"{column:>9}" for column in COLUMNS))
+    print(f"{'library':<28} {'design':<33} {'gates':>5} {'ns':>8}", *(f"{column:>9}" for column in COLUMNS))
     for name, library in designs.libraries(sys.argv[1:]):
         for spec in (*map(parse, designs.COMBINATIONAL), *designs.registered()):
             compare(name, library, spec)
@@ -62,10 +62,11 @@ def compare(name: str, library: LibrarySource, spec: DesignSpec) -> None:
     ours_ns = timing.delay_ns if timing.min_period_ns is None else timing.min_period_ns
 
     density, one = np.full(netlist.net_count, DENSITY), np.full(netlist.net_count, ONE)
-    density[:2], one[:2] = 0.0, (0.0, 1.0)
     if timing.clock_net is not None:
         density[timing.clock_net], one[timing.clock_net] = 2.0, 0.5
     recomputed = internal_energy_fj(netlist, cells, timing, density=density, one=one, rule="2019")
+    # The old rule gives constants the activity of everything else.
+    density[[CONSTANT_0, CONSTANT_1]], one[[CONSTANT_0, CONSTANT_1]] = 0.0, (0.0, 1.0)
     half = (density * 1000 / 2).astype(np.int64)
     same = measure_energy(netlist, cells, timing, rise=half, fall=half, operations=1000, one_probability=one)
 
@@ -101,7 +102,7 @@ def compare(name: str, library: LibrarySource, spec: DesignSpec) -> None:
         _percent(exclusive.dynamic_fj, energy.dynamic_fj),
     )
     print(
-        f"{name:<28} {spec.name:<28} {len(graph.output):>5} {ours_ns:>8.4f}",
+        f"{name:<28} {spec.name:<33} {len(graph.output):>5} {ours_ns:>8.4f}",
         *(f"{figure:>9.3f}" for figure in figures),
         flush=True,
     )

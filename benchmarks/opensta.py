@@ -17,6 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from axhw.synth.liberty.library import CellLibrary
+from axhw.synth.liberty.syntax import parse_liberty
+from axhw.synth.liberty.units import Units
 from axhw.synth.netlist import Netlist
 from axhw.synth.timing import TimingReport
 from benchmarks.designs import structural_verilog
@@ -64,37 +66,39 @@ def run(
     density, one : float
         Transitions per operation and probability of 1 of every pin but the clock.
     """
+    units = Units.of(parse_liberty(liberty, source=library.name, trusted=False))
     with tempfile.TemporaryDirectory() as folder:
         where = Path(folder)
         (where / "cells.lib").write_text(re.sub(r"(?m)^\s*default_wire_load\w*\s*:.*$", "", liberty))
         (where / "top.v").write_text(structural_verilog(netlist))
-        (where / "run.tcl").write_text(_script(netlist, timing, density=density, one=one))
+        (where / "run.tcl").write_text(_script(netlist, timing, units, density=density, one=one))
         command = ["sta", "-exit", "run.tcl"]
         text = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
-    return _parse(text, netlist, library, clocked=timing.clock_net is not None)
+    return _parse(text, netlist, library, units, clocked=timing.clock_net is not None)
 
 
-def _script(netlist: Netlist, timing: TimingReport, *, density: float, one: float) -> str:
+def _script(netlist: Netlist, timing: TimingReport, units: Units, *, density: float, one: float) -> str:
+    # OpenSTA reads and writes numbers in the units of the library, its Tcl objects in SI units.
     clock = next((port for port, nets in netlist.inputs.items() if timing.clock_net in nets), None)
     data = " ".join(f"{port}[*]" for port in netlist.inputs if port != clock)
     lines = [
         "read_liberty cells.lib",
         "read_verilog top.v",
         "link_design top",
-        f"set_input_transition {timing.input_slew_ns:.9f} [all_inputs]",
-        f"set_load {timing.output_load_ff / 1000:.9f} [all_outputs]",
+        f"set_input_transition {timing.input_slew_ns / units.time_ns:.9g} [all_inputs]",
+        f"set_load {timing.output_load_ff / units.capacitance_ff:.9g} [all_outputs]",
     ]
     if clock is None:
         lines += [
             "report_checks -unconstrained -digits 6",
             'foreach pin [get_pins -hierarchical *] { foreach v [$pin vertices] { puts "ARRIVAL [get_full_name $pin] '
             '[$v arrivals_clk rise NULL rise] [$v arrivals_clk fall NULL rise]" } }',
-            f"create_clock -name clock -period {PERIOD_NS}",
+            f"create_clock -name clock -period {PERIOD_NS / units.time_ns:g}",
         ]
     else:
         lines += [
-            f"create_clock -name clock -period {PERIOD_NS} [get_ports {{{clock}[0]}}]",
-            f"set_clock_transition {timing.clock_slew_ns:.9f} [get_clocks clock]",
+            f"create_clock -name clock -period {PERIOD_NS / units.time_ns:g} [get_ports {{{clock}[0]}}]",
+            f"set_clock_transition {timing.clock_slew_ns / units.time_ns:.9g} [get_clocks clock]",
         ]
     lines.append(f"set_input_delay 0 -clock clock [get_ports {{{data}}}]")
     if clock is not None:
@@ -109,7 +113,7 @@ def _script(netlist: Netlist, timing: TimingReport, *, density: float, one: floa
     return "\n".join(lines)
 
 
-def _parse(text: str, netlist: Netlist, library: CellLibrary, *, clocked: bool) -> Reference:
+def _parse(text: str, netlist: Netlist, library: CellLibrary, units: Units, *, clocked: bool) -> Reference:
     nets = {
         f"u{number}/{pin.name}": instance.pins[pin.name]
         for number, instance in enumerate(netlist.instances)
@@ -126,9 +130,9 @@ def _parse(text: str, netlist: Netlist, library: CellLibrary, *, clocked: bool) 
             values = slew if words[0] == "SLEW" else arrival
             values[nets[words[1]]] = float(words[3]) * 1e9, float(words[5]) * 1e9
         elif worst is None and clocked and words[1:2] == ["slack"]:
-            worst = PERIOD_NS - float(words[0])
+            worst = PERIOD_NS - float(words[0]) * units.time_ns
         elif worst is None and not clocked and words[1:] == ["data", "arrival", "time"]:
-            worst = float(words[0])
+            worst = float(words[0]) * units.time_ns
         elif len(words) == 5 and re.fullmatch(r"u\d+", words[4]):
             # W times ns is 1e6 fJ.
             power[int(words[4][1:])] = [float(word) * PERIOD_NS * 1e6 for word in words[:2]]

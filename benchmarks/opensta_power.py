@@ -9,7 +9,7 @@ rule of later versions, where the groups of an output share its transitions and 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, Union
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,8 @@ from axhw.synth.timing import TimingReport
 
 Rule = Literal["2019", "current"]
 FloatArray = npt.NDArray[np.float64]
-Tree = Union[str, tuple["Tree", ...]]
+# A name, or an operator and its operands.
+Tree = Any
 
 
 def internal_energy_fj(
@@ -190,9 +191,7 @@ def _tree(function: BooleanFunction) -> Tree:
 def _postfix(tree: Tree) -> tuple[str, ...]:
     if isinstance(tree, str):
         return (tree,)
-    operator = tree[0]
-    assert isinstance(operator, str)
-    return (*(step for operand in tree[1:] for step in _postfix(operand)), operator)
+    return (*(step for operand in tree[1:] for step in _postfix(operand)), tree[0])
 
 
 def _inferred_when(tree: Tree, pin: str) -> Tree | None:

@@ -29,7 +29,7 @@ def command() -> None:
 @click.argument("full", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), default=None, help="Liberty file to write. [default: no file]")
 @click.option(
-    "--points", type=click.IntRange(2, 5), default=2, show_default=True, help="Table entries per axis; 2 is bilinear."
+    "--points", type=click.IntRange(2, 5), default=4, show_default=True, help="Table entries per axis; 2 is bilinear."
 )
 @click.option(
     "--attribution", default=None, help="Comment at the head of the file. [default: names the library and its digest]"
@@ -42,9 +42,9 @@ def command() -> None:
 def fit(
     full: Path, out: Path | None, points: int, attribution: str | None, check: bool, engine: str | None, as_json: bool
 ) -> None:
-    """Fit every table of the Liberty file FULL on 2x2 entries and report the error.
+    """Fit every table of the Liberty file FULL on a few entries and report the error.
 
-    Areas, pin capacitances, leakage and functions stay exact. Two points per axis are a bilinear fit.
+    Areas, pin capacitances, leakage and functions stay exact.
     """
     source = load_library(str(full))
     fitted = fit_library(source.cells, points=points)

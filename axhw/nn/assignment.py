@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TypeAlias
 
 from axhw.errors import AxhwError
-from axhw.sim.product_table import ProductTable
+from axhw.sim.product_table import ProductTable, kind
 
 Tables: TypeAlias = ProductTable | Mapping[str, ProductTable]
 
@@ -44,11 +44,7 @@ def assign(tables: Tables | None, *, layers: tuple[str, ...], signed: bool) -> d
             )
         if table.signed != signed:
             raise AxhwError(
-                f"Expected tables of {_operands(signed)} operands for a network of {_operands(signed)} codes, found "
-                f"{table.name} of {_operands(table.signed)} ones: quantise the network with signed={table.signed}."
+                f"Expected tables of {kind(signed)} operands for a network of {kind(signed)} codes, found "
+                f"{table.name} of {kind(table.signed)} ones: quantise the network with signed={table.signed}."
             )
     return chosen
-
-
-def _operands(signed: bool) -> str:
-    return "signed" if signed else "unsigned"

@@ -58,7 +58,7 @@ def energy_bars(comparison: Comparison) -> Figure:
         axes.set(
             yticks=range(len(designs)),
             yticklabels=[design.name for design in designs],
-            xlim=(0, 1.28 * max(design.cost.energy_fj for design in designs) or 1),
+            xlim=(0, 1.36 * max(design.cost.energy_fj for design in designs) or 1),
             xlabel="energy per operation (fJ)",
         )
         axes.invert_yaxis()
@@ -129,9 +129,7 @@ def error_against_energy(comparison: Comparison) -> Figure:
     with figure_style():
         figure, axes = _scatter()
         lines = [
-            axes.axvline(
-                design.cost.energy_fj, color=comparison.style(design).colour, linestyle=_DASHES, linewidth=0.9
-            )
+            axes.axvline(design.cost.energy_fj, color=comparison.style(design).colour, linestyle=_DASHES, linewidth=0.9)
             for design in exact
         ]
         for design, error in zip(approximate, errors):
@@ -175,7 +173,9 @@ def _mark(axes: Axes, comparison: Comparison, design: ReportedDesign, x: float, 
     )
 
 
-def _label(axes: Axes, comparison: Comparison, points: list[tuple[ReportedDesign, float, float]], lines: list[Line2D]) -> None:
+def _label(
+    axes: Axes, comparison: Comparison, points: list[tuple[ReportedDesign, float, float]], lines: list[Line2D]
+) -> None:
     place_labels(
         axes,
         [

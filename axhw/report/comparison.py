@@ -13,6 +13,8 @@ from axhw.report.style import BASELINE_STYLE, DesignStyle, design_style
 from axhw.sim.product_table import ProductTable
 from axhw.synth.cost import Cost
 
+_NJ_PER_FJ = 1e-6
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ReportedDesign:
@@ -76,8 +78,9 @@ class Comparison:
     Raises
     ------
     AxhwError
-        Without designs, for designs that share a name, without a table or an energy per inference, and for those
-        measured in different libraries, under different conditions or in different networks.
+        Without designs, for designs that share a name, for those without a table or an energy per inference that
+        is their own, and for those measured in different libraries, under different conditions or in different
+        networks.
     """
 
     designs: tuple[ReportedDesign, ...]
@@ -136,8 +139,7 @@ def _check_comparable(designs: Sequence[ReportedDesign]) -> None:
     if repeated := sorted({name for name in names if names.count(name) > 1}):
         raise AxhwError(f"Expected each design once in a report, found {repeated[0]} {names.count(repeated[0])} times.")
     for design in designs:
-        # Both raise where they are missing.
-        _ = design.table, design.inference_nj
+        _check_complete(design)
     costs, evaluations = [design.cost for design in designs], [design.evaluation for design in designs]
     _check_one("one cell library", [f"{cost.library} ({cost.library_sha256[:8]})" for cost in costs])
     _check_one("one corner", [cost.corner for cost in costs])
@@ -151,6 +153,18 @@ def _check_comparable(designs: Sequence[ReportedDesign]) -> None:
         "one data set",
         [f"{result.images} {result.split} images of {result.dataset}, seed {result.seed}" for result in evaluations],
     )
+
+
+def _check_complete(design: ReportedDesign) -> None:
+    # Both raise where they are missing.
+    _, energy_nj = design.table, design.inference_nj
+    expected = design.evaluation.multiplications * design.cost.energy_fj * _NJ_PER_FJ
+    if not math.isclose(energy_nj, expected, rel_tol=1e-6):
+        raise AxhwError(
+            f"Expected an energy per inference of {expected:.6g} nJ for {design.name}, its "
+            f"{design.evaluation.multiplications} multiplications at {design.cost.energy_fj:.6g} fJ, found "
+            f"{energy_nj:.6g} nJ: evaluate with the energy of the same record."
+        )
 
 
 def _check_one(what: str, found: list[str]) -> None:

@@ -6,10 +6,12 @@ import math
 from collections.abc import Iterable
 
 MINUS = "\N{MINUS SIGN}"
+TIMES = "\N{MULTIPLICATION SIGN}"
 MISSING = "\N{EN DASH}"
 
 _DIGITS = 3
 _MOST_DECIMALS = 5
+_FIRST_WITH_COMMA = 10_000
 
 
 def decimals_for(values: Iterable[float]) -> int:
@@ -24,19 +26,24 @@ def decimals_for(values: Iterable[float]) -> int:
     return min(max(_DIGITS - 1 - math.floor(math.log10(min(magnitudes))), 0), _MOST_DECIMALS)
 
 
-def fixed(value: float | None, decimals: int, *, signed: bool = False) -> str:
-    """A number with a typographic minus; a value too small for the decimals in scientific notation.
+def fixed(value: float, decimals: int, *, signed: bool = False) -> str:
+    """A number with a typographic minus and, from 10,000 on, commas.
 
-    >>> fixed(1859.806, 1), fixed(3.75, 2, signed=True), fixed(None, 0)
-    ('1859.8', '+3.75', '–')
+    A value too small for the decimals is written in scientific notation, one that is not finite as a dash.
+
+    >>> fixed(1859.806, 1), fixed(65536, 0), fixed(3.75, 2, signed=True), fixed(math.nan, 0)
+    ('1859.8', '65,536', '+3.75', '–')
     """
-    if value is None or not math.isfinite(value):
+    if not math.isfinite(value):
         return MISSING
-    rounded = round(value, decimals) + 0.0
+    plus = "+" if signed and value else ""
+    rounded = round(value, decimals)
     if value and not rounded:
-        text = f"{value:{'+' if signed else ''}.1e}"
+        text = f"{value:{plus}.1e}"
     else:
-        text = f"{rounded:{'+' if signed and rounded else ''}.{decimals}f}"
+        comma = "," if abs(rounded) >= _FIRST_WITH_COMMA else ""
+        # Adding 0 turns a negative 0 into 0.
+        text = f"{rounded + 0.0:{plus}{comma}.{decimals}f}"
     return text.replace("-", MINUS)
 
 
@@ -46,7 +53,7 @@ def ratio(value: float) -> str:
     >>> ratio(0.3374)
     '0.34×'
     """
-    return f"{fixed(value, 2)}\N{MULTIPLICATION SIGN}" if math.isfinite(value) else MISSING
+    return fixed(value, 2) + TIMES if math.isfinite(value) else MISSING
 
 
 def accuracy_decimals(images: int) -> int:

@@ -2,7 +2,8 @@
 
 Both become one and-inverter graph that computes whether they differ. ABC merges the nodes it can prove equal
 (SAT sweeping: mapping keeps most of the RTL's internal signals), and Yosys' own SAT solver decides what is left,
-usually a constant 0. Without sweeping, or signal by signal (``equiv_simple``), 16-bit multipliers are out of reach.
+usually a constant 0. That takes seconds for 16 bits; without sweeping the SAT solver takes over 10 s for 8 bits, and
+``equiv_simple`` or ``equiv_induct`` over a minute for 16.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from axhw.synth.liberty.reader import EMBEDDED_LIBRARY, embedded_library, libert
 
 DEFAULT = "sg13g2"
 EMBEDDED: Mapping[str, str] = {
-    DEFAULT: "IHP SG13G2, 130 nm, typical, 1.2 V, 25 C: bilinear fit of the open library (Apache-2.0)",
+    DEFAULT: "IHP SG13G2, 130 nm, typical, 1.2 V, 25 C: fitted from the open library (Apache-2.0)",
 }
 """Names of the libraries in the package and a sentence on each."""
 

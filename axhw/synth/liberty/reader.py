@@ -35,13 +35,13 @@ def read_library(path: str | os.PathLike[str]) -> CellLibrary:
         If the file is missing, unreadable, binary, truncated or malformed, or has not at least an
         inverter and a two-input NAND or NOR.
     """
-    return _library(liberty_text(path), source=os.fspath(path), trusted=False)
+    return _library(liberty_text(path), source=os.fspath(path))
 
 
 def embedded_library() -> CellLibrary:
     """The cell library that axhw carries: figures fitted from IHP SG13G2, 130 nm (see data/NOTICE)."""
     file = resources.files("axhw.synth") / "data" / EMBEDDED_LIBRARY
-    return _library(file.read_text(encoding="utf-8"), source=EMBEDDED_LIBRARY, trusted=True)
+    return _library(file.read_text(encoding="utf-8"), source=EMBEDDED_LIBRARY)
 
 
 def liberty_text(path: str | os.PathLike[str]) -> str:
@@ -67,8 +67,8 @@ def liberty_text(path: str | os.PathLike[str]) -> str:
         return data.decode("latin-1")
 
 
-def _library(text: str, *, source: str, trusted: bool) -> CellLibrary:
-    tree = parse_liberty(text, source=source, trusted=trusted)
+def _library(text: str, *, source: str) -> CellLibrary:
+    tree = parse_liberty(text, source=source)
     reader = CellReader(tree)
     name = tree.args[0]
     cells: dict[str, Cell] = {}

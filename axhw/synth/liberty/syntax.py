@@ -1,28 +1,17 @@
-"""Liberty text to a tree of statements, with every way in which a file can be broken caught first.
-
-lln-libparse does the parsing. On text that it cannot read, its C++ parser ends the process, loops
-for ever or silently stops, so the text is checked here and, unless it is our own file, parsed in
-a child process before this process parses it.
-"""
+"""Liberty text to a tree of statements."""
 
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
-
-from libparse import LibertyParser
 
 from axhw.errors import AxhwError
 
-_STRING_OR_COMMENT = re.compile(r'"[^"]*"|/\*.*?\*/|//[^\n]*|"|/\*', re.DOTALL)
-_NORMALISED = re.compile(r'"[^"]*"|(?<=[:,(])\s+|(?<!\s)\s+(?=[{:])|([A-Za-z_]\w*\[[\d:]+\])|[{}]')
-_CHILD = "import sys; from libparse import LibertyParser; LibertyParser(sys.stdin)"
-_CHILD_TIMEOUT_S = 120
+_TOKEN = re.compile(
+    r'"([^"]*)"|/\*.*?\*/|//[^\n]*|\\\s*\n|[^\S\n]+|(\n)|([(){}:;,])|((?!/\*)[^\s"(){}:;,\\]+)', re.DOTALL
+)
+_NAME = re.compile(r"[A-Za-z_]\w*")
 _MAX_DEPTH = 64
 
 
@@ -48,122 +37,108 @@ class Statement:
         return next((child.value for child in reversed(self.children) if child.name == name), None)
 
 
-def parse_liberty(text: str, *, source: str, trusted: bool = False) -> Statement:
+def parse_liberty(text: str, *, source: str) -> Statement:
     """The ``library`` group of a Liberty text.
-
-    Parameters
-    ----------
-    text : str
-    source : str
-        What to call the text in error messages: a path.
-    trusted : bool
-        Parse without trying it in a child process first, which takes about 0.05 s.
 
     Raises
     ------
     AxhwError
-        If the text is not one complete library group.
+        If the text is not one complete library group; the sentence names the line.
     """
-    text = _checked(text, source)
-    if not trusted:
-        _try_in_child(text, source)
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as file:
-        file.write(text)
-        file.seek(0)
-        try:
-            tree = LibertyParser(file).ast
-        except RuntimeError as error:
-            raise _broken(source, _sentence(str(error))) from None
-    library = _statement(tree, source)
-    if library.name != "library" or not library.args:
-        raise _broken(source, f"a group called {library.name!r} with {len(library.args)} names")
-    return library
+    kinds, words, positions = _tokens(text, source)
+
+    def broken(found: str) -> AxhwError:
+        line = text.count("\n", 0, positions[min(at, len(positions) - 1)]) + 1 if positions else 1
+        return _broken(source, f"{found} on line {line}")
+
+    # Open groups, outermost first, as (name, args, children); a statement ends at ; or a line's end.
+    open_groups: list[tuple[str, tuple[str, ...], list[Statement]]] = [("", (), [])]
+    at, count = 0, len(kinds)
+    while at < count:
+        kind = kinds[at]
+        if kind in ("\n", ";"):
+            at += 1
+            continue
+        if kind == "}":
+            if len(open_groups) == 1:
+                raise broken("a '}' without its '{'")
+            name, args, children = open_groups.pop()
+            open_groups[-1][2].append(Statement(name, args, "", tuple(children)))
+            at += 1
+            continue
+        if kind != "w" or not _NAME.fullmatch(words[at]):
+            raise broken(repr(words[at]))
+        name, args, value = words[at], (), ""
+        at = _skip_lines(kinds, at + 1) if at + 1 < count else count
+        if at < count and kinds[at] == "(":
+            start = at + 1
+            while at < count and kinds[at] != ")":
+                if kinds[at] not in "ws,\n(":
+                    raise broken(repr(words[at]))
+                at += 1
+            args = tuple(words[k].strip() for k in range(start, at) if kinds[k] in "ws")
+            at = _skip_lines(kinds, at + 1)
+            if at < count and kinds[at] == "{":
+                open_groups.append((name, args, []))
+                if len(open_groups) > _MAX_DEPTH:
+                    raise broken(f"groups nested more than {_MAX_DEPTH} deep")
+                at += 1
+                continue
+        elif at < count and kinds[at] == ":":
+            start = at = _skip_lines(kinds, at + 1)
+            while at < count and kinds[at] in "ws":
+                at += 1
+            value = " ".join(words[k].strip() for k in range(start, at))
+            if start == at or (at < count and kinds[at] not in ";\n}"):
+                raise broken(f"no end of the value of {name}")
+        else:
+            raise broken(f"{name!r} without ':' or '('")
+        open_groups[-1][2].append(Statement(name, args, value, ()))
+    if len(open_groups) > 1:
+        raise broken(f"an end of file inside {len(open_groups) - 1} open groups: is it truncated?")
+    return _library_group(open_groups[0][2], source)
 
 
-def _checked(text: str, source: str) -> str:
-    """The text without comments and in the layout that libparse reads without losing statements.
-
-    libparse drops a group whose brace stands on the next line, and the index of an unquoted A[0].
-    """
-
-    def strip(match: re.Match[str]) -> str:
-        token = match.group()
-        if token == '"':
-            raise _broken(source, "a string without its closing quote")
-        if token == "/*":
-            raise _broken(source, "a comment without its end")
-        return token if token[0] == '"' else " " + "\n" * token.count("\n")
-
-    depth = 0
-    closed = False
-
-    def rewrite(match: re.Match[str]) -> str:
-        nonlocal depth, closed
-        token = match.group()
-        if token == "{":
-            if closed:
-                raise _broken(source, "a second group after the library group")
-            depth += 1
-            if depth > _MAX_DEPTH:
-                raise _broken(source, f"groups nested more than {_MAX_DEPTH} deep")
-        elif token == "}":
-            depth -= 1
-            closed = depth == 0
-            if depth < 0:
-                raise _broken(source, "a '}' without its '{'")
-        elif match.group(1):
-            return f'"{token}"'
-        elif token.isspace():
-            return " "
-        return token
-
-    text = _NORMALISED.sub(rewrite, _STRING_OR_COMMENT.sub(strip, text))
-    if depth or not closed:
-        found = f"an end of file inside {depth} open groups: is it truncated?" if depth else "no group at all"
-        raise _broken(source, found)
-    return text
+def _library_group(top: list[Statement], source: str) -> Statement:
+    """The one statement at the top, which has to be the library."""
+    groups = [statement for statement in top if not statement.value]
+    if not groups:
+        raise _broken(source, "no group at all")
+    if groups[0].name != "library" or len(groups[0].args) != 1:
+        raise _broken(source, f"a group called {groups[0].name!r} with {len(groups[0].args)} names")
+    if len(top) > 1:
+        raise _broken(source, "more than the library group")
+    return groups[0]
 
 
-def _try_in_child(text: str, source: str) -> None:
-    try:
-        done = subprocess.run(
-            [sys.executable, "-c", _CHILD],
-            input=text.encode(),
-            capture_output=True,
-            timeout=_CHILD_TIMEOUT_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise _broken(source, f"text that the parser did not finish in {_CHILD_TIMEOUT_S} s") from None
-    if done.returncode:
-        raise _broken(source, _sentence(done.stderr.decode(errors="replace")))
+def _tokens(text: str, source: str) -> tuple[list[str], list[str], list[int]]:
+    """Kinds (w word, s string, or the punctuation itself), words and positions of all tokens."""
+    kinds: list[str] = []
+    words: list[str] = []
+    positions: list[int] = []
+    end = 0
+    for match in _TOKEN.finditer(text):
+        if match.start() != end:
+            break
+        end = match.end()
+        group = match.lastindex
+        if group is not None:
+            word = match.group(group)
+            kinds.append("s" if group == 1 else "w" if group == 4 else word)
+            words.append(word)
+            positions.append(match.start())
+    if end != len(text):
+        line = text.count("\n", 0, end) + 1
+        found = {'"': "a string without its closing quote", "/": "a comment without its end"}
+        raise _broken(source, f"{found.get(text[end], repr(text[end]))} on line {line}")
+    return kinds, words, positions
 
 
-def _sentence(output: str) -> str:
-    """The parser's own words out of what it printed, in one line."""
-    message = output.rpartition("Error: ")[2]
-    return " ".join(message.split()) or "text on which the parser stopped"
-
-
-class _Node(Protocol):
-    """What libparse gives; its strings keep their quotes."""
-
-    id: str
-    args: list[str]
-    value: str
-    children: list[_Node]
-
-
-def _statement(node: _Node, source: str) -> Statement:
-    if not re.fullmatch(r"[A-Za-z_]\w*", node.id):
-        raise _broken(source, f"a statement called {node.id!r}")
-    return Statement(
-        node.id,
-        tuple(arg.strip('"').strip() for arg in node.args),
-        node.value.strip('"').strip(),
-        tuple(_statement(child, source) for child in node.children),
-    )
+def _skip_lines(kinds: list[str], at: int) -> int:
+    while at < len(kinds) and kinds[at] == "\n":
+        at += 1
+    return at
 
 
 def _broken(source: str, found: str) -> AxhwError:
-    return AxhwError(f"Expected one complete Liberty library in {source}, found {found.rstrip('.')}.")
+    return AxhwError(f"Expected one complete Liberty library in {source}, found {found}.")

@@ -195,7 +195,7 @@ def test_thresholds_and_flags(read: Reader, small_text: str) -> None:
     assert library.cells["NAND2"].pins["Y"].three_state == "A"
 
 
-def test_layout_that_libparse_alone_would_lose(read: Reader, small_text: str, small: CellLibrary) -> None:
+def test_unusual_layout_is_read(read: Reader, small_text: str, small: CellLibrary) -> None:
     text = small_text.replace("library(small) {", "library(small)\n\n{").replace(
         "cell(INV) {", "cell(INV) /* a */ // b\n{"
     )
