@@ -6,13 +6,13 @@ import datetime
 from collections.abc import Callable
 from pathlib import Path
 
-from axhw import __version__
 from axhw.characterize import characterize
 from axhw.evaluation import Bench, evaluation_row, write_evaluations
 from axhw.export import export_designs
 from axhw.files import output_folder
 from axhw.hdl.registry import parse
-from axhw.report.page import ReportedDesign, write_report
+from axhw.report.comparison import ReportedDesign
+from axhw.report.page import write_report
 from axhw.store import Store
 from axhw.synth.engines import Engine
 from axhw.synth.libraries import LibrarySource
@@ -65,8 +65,7 @@ def run_demo(
         designs,
         title="axhw demo",
         command="axhw demo",
-        version=__version__,
-        date=datetime.date.today().isoformat(),
+        date=datetime.date.today(),
         links=[(path.name, path.relative_to(folder).as_posix()) for path in files if path.parent == folder],
     )
     progress(total, total, "done")

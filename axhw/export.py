@@ -46,11 +46,13 @@ _COLUMNS = (
     "engine",
 )
 
+_DESIGN_FILES = ("design.v", "netlist.v", "netlist.json", "cells.v", "design.json")
+
 Format = Literal["csv", "npz"]
 
 
 def write_design(record: DesignRecord, folder: Path) -> dict[str, Path]:
-    """Write design.v, netlist.v, netlist.json, lut.npy, lut.csv and design.json of one design.
+    """Write design.v, netlist.v, netlist.json, cells.v, lut.npy, lut.csv and design.json of one design.
 
     Returns
     -------
@@ -63,9 +65,7 @@ def write_design(record: DesignRecord, folder: Path) -> dict[str, Path]:
         If the folder cannot be written to.
     """
     folder = output_folder(folder)
-    contents = {
-        name: (record.folder / name).read_bytes() for name in ("design.v", "netlist.v", "netlist.json", "design.json")
-    }
+    contents = {name: (record.folder / name).read_bytes() for name in _DESIGN_FILES}
     if record.table is not None:
         contents["lut.npy"] = (record.folder / "lut.npy").read_bytes()
         contents["lut.csv"] = csv_text(record.table).encode()

@@ -103,7 +103,7 @@ def compare(name: str, library: LibrarySource, spec: DesignSpec) -> None:
     )
     print(
         f"{name:<28} {spec.name:<33} {len(graph.output):>5} {ours_ns:>8.4f}",
-        *(f"{figure:>9.3f}" for figure in figures),
+        *(f"{figure:>9.3f}" if np.isfinite(figure) else f"{'-':>9}" for figure in figures),
         flush=True,
     )
 

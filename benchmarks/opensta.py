@@ -66,7 +66,7 @@ def run(
     density, one : float
         Transitions per operation and probability of 1 of every pin but the clock.
     """
-    units = Units.of(parse_liberty(liberty, source=library.name, trusted=False))
+    units = Units.of(parse_liberty(liberty, source=library.name))
     with tempfile.TemporaryDirectory() as folder:
         where = Path(folder)
         (where / "cells.lib").write_text(re.sub(r"(?m)^\s*default_wire_load\w*\s*:.*$", "", liberty))

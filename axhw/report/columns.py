@@ -10,6 +10,8 @@ from itertools import groupby
 from axhw.report.comparison import Comparison, ReportedDesign
 from axhw.report.numbers import accuracy_decimals, decimals_for, fixed, ratio
 
+_ERROR_DIGITS = 4  # errors are exact, costs come from a model
+
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
@@ -24,8 +26,10 @@ class Column:
         Whether the ratio to the baseline belongs to it.
     signed : bool
         Whether positive numbers carry a plus.
+    digits : int
+        Significant digits of the smallest number, which set the decimals of the column.
     decimals : callable, optional
-        Decimals for all designs together; as many as the smallest number needs by default.
+        Decimals for all designs together, in place of those.
     """
 
     group: str
@@ -35,6 +39,7 @@ class Column:
     value: Callable[[ReportedDesign], float]
     related: bool = False
     signed: bool = False
+    digits: int = 3
     decimals: Callable[[Sequence[ReportedDesign]], int] | None = None
 
     @property
@@ -58,10 +63,6 @@ class Row:
     name: str
     baseline: bool
     cells: tuple[Cell, ...]
-
-
-def _whole(designs: Sequence[ReportedDesign]) -> int:
-    return 0
 
 
 def _percent(designs: Sequence[ReportedDesign]) -> int:
@@ -99,6 +100,7 @@ COLUMNS = (
         unit="LSB",
         meaning="mean absolute error of the product",
         value=lambda design: design.record.metrics.mae,
+        digits=_ERROR_DIGITS,
     ),
     Column(
         group="Error over all operand pairs",
@@ -106,6 +108,7 @@ COLUMNS = (
         unit="%",
         meaning="mean absolute error in per cent of 2²ⁿ for n-bit operands",
         value=lambda design: design.record.metrics.mae_pct,
+        digits=_ERROR_DIGITS,
     ),
     Column(
         group="Error over all operand pairs",
@@ -113,7 +116,6 @@ COLUMNS = (
         unit="LSB",
         meaning="worst-case absolute error of the product",
         value=lambda design: design.record.metrics.wce,
-        decimals=_whole,
     ),
     Column(
         group="Error over all operand pairs",
@@ -121,6 +123,7 @@ COLUMNS = (
         unit="%",
         meaning="mean of absolute error over absolute exact product, where that is not 0",
         value=lambda design: design.record.metrics.mre_pct,
+        digits=_ERROR_DIGITS,
     ),
     Column(
         group="Error over all operand pairs",
@@ -128,6 +131,7 @@ COLUMNS = (
         unit="LSB",
         meaning="mean signed error, product minus exact product",
         value=lambda design: design.record.metrics.bias,
+        digits=_ERROR_DIGITS,
         signed=True,
     ),
     Column(
@@ -136,7 +140,6 @@ COLUMNS = (
         unit="",
         meaning="exact rank of the product table; 1 for the exact product",
         value=lambda design: math.nan if design.record.rank is None else design.record.rank,
-        decimals=_whole,
     ),
     Column(
         group="Proof",
@@ -144,7 +147,6 @@ COLUMNS = (
         unit="pairs",
         meaning="operand pairs for which the mapped gates were compared with the golden model and agreed",
         value=lambda design: design.record.verification.pairs,
-        decimals=_whole,
     ),
     Column(
         group="Network",
@@ -198,7 +200,9 @@ def rows(comparison: Comparison) -> list[Row]:
 def _cells(column: Column, comparison: Comparison) -> list[Cell]:
     """A column from top to bottom."""
     values = [column.value(design) for design in comparison.designs]
-    decimals = decimals_for(values) if column.decimals is None else column.decimals(comparison.designs)
+    decimals = (
+        decimals_for(values, digits=column.digits) if column.decimals is None else column.decimals(comparison.designs)
+    )
     return [
         Cell(
             text=fixed(value, decimals, signed=column.signed),

@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
 
 from axhw.errors import AxhwError
 from axhw.report.style import MUTED, figure_style
@@ -21,7 +20,12 @@ _COLOURS = (
     "RdBu_r"  # red for products that are too large, blue for too small, white for none; safe in every colour vision
 )
 _ERROR_LABEL = "product \N{MINUS SIGN} exact product (LSB)"
-_PANEL_INCHES = (3.6, 3.2)
+
+# Inches. Fixed places: layout engines do not settle on colour bars as high as a map with a fixed aspect.
+_CELL_WIDTH, _CELL_HEIGHT = 4.25, 3.55
+_MAP, _MAP_LEFT, _MAP_BOTTOM = 2.55, 0.75, 0.5
+_BAR, _BAR_GAP = 0.13, 0.1
+_HEADER = 0.3
 
 
 def error_heat_map(table: ProductTable) -> Figure:
@@ -30,10 +34,8 @@ def error_heat_map(table: ProductTable) -> Figure:
     The colour scale reaches from minus to plus the worst-case error.
     """
     with figure_style():
-        figure = Figure(figsize=(4.3, 3.7), layout="constrained")
-        axes = figure.add_subplot()
-        image = _draw(axes, table, limit=_worst(table))
-        figure.colorbar(image, cax=_beside(axes), label=_ERROR_LABEL)
+        figure = Figure(figsize=(_CELL_WIDTH, _CELL_HEIGHT))
+        _cell(figure, table, left=0, bottom=0, limit=_worst(table))
     return figure
 
 
@@ -57,34 +59,29 @@ def error_heat_maps(tables: Sequence[ProductTable], *, scale: Literal["own", "sh
     columns = math.ceil(math.sqrt(len(tables)))
     rows = math.ceil(len(tables) / columns)
     limits = [_worst(table) for table in tables]
-    width, height = _PANEL_INCHES
+    note = "each map has its own colour scale" if scale == "own" else "all maps have the same colour scale"
     with figure_style():
-        figure = Figure(figsize=(width * columns, height * rows + 0.3), layout="constrained")
-        panels = [figure.add_subplot(rows, columns, number + 1) for number in range(len(tables))]
-        images = [
-            _draw(axes, table, limit=limit if scale == "own" else max(limits))
-            for axes, table, limit in zip(panels, tables, limits)
-        ]
-        if scale == "own":
-            for image, axes in zip(images, panels):
-                figure.colorbar(image, cax=_beside(axes))
-            note = "each map on its own colour scale"
-        else:
-            figure.colorbar(images[0], ax=panels, fraction=0.05, aspect=40)
-            note = "all maps on one colour scale"
-        figure.suptitle(f"{_ERROR_LABEL}, {note}", fontsize=9, color=MUTED)
+        figure = Figure(figsize=(_CELL_WIDTH * columns, _CELL_HEIGHT * rows + _HEADER))
+        for number, (table, limit) in enumerate(zip(tables, limits)):
+            row, column = divmod(number, columns)
+            _cell(
+                figure,
+                table,
+                left=_CELL_WIDTH * column,
+                bottom=_CELL_HEIGHT * (rows - 1 - row),
+                limit=limit if scale == "own" else max(limits),
+            )
+        top = 1 - _HEADER / 2 / figure.get_figheight()
+        figure.text(0.5, top, note, ha="center", va="center", color=MUTED)
     return figure
 
 
-def _beside(axes: Axes) -> Axes:
-    """Room for a colour bar as high as the map."""
-    return axes.inset_axes((1.04, 0, 0.05, 1))
-
-
-def _draw(axes: Axes, table: ProductTable, *, limit: int) -> AxesImage:
+def _cell(figure: Figure, table: ProductTable, *, left: float, bottom: float, limit: int) -> None:
+    """A map and its colour bar, in a cell whose lower left corner is there, in inches."""
     metrics = exact_metrics(table)
     codes = table.operand_codes()
     first, last = int(codes[0]), int(codes[-1])
+    axes = _axes(figure, left + _MAP_LEFT, bottom + _MAP_BOTTOM, _MAP)
     # Rows of an image are its y axis.
     image = axes.imshow(
         _error(table).T,
@@ -101,7 +98,14 @@ def _draw(axes: Axes, table: ProductTable, *, limit: int) -> AxesImage:
     axes.spines[:].set_visible(False)
     if not metrics.wce:
         axes.text(0.5, 0.5, "no error", transform=axes.transAxes, ha="center", va="center", color=MUTED)
-    return image
+    bar = _axes(figure, left + _MAP_LEFT + _MAP + _BAR_GAP, bottom + _MAP_BOTTOM, _BAR)
+    figure.colorbar(image, cax=bar, label=_ERROR_LABEL)
+
+
+def _axes(figure: Figure, left: float, bottom: float, width: float) -> Axes:
+    """Axes as high as a map, at a place in inches."""
+    across, up = figure.get_size_inches()
+    return figure.add_axes((left / across, bottom / up, width / across, _MAP / up))
 
 
 def _error(table: ProductTable) -> npt.NDArray[np.int64]:

@@ -9,21 +9,22 @@ MINUS = "\N{MINUS SIGN}"
 TIMES = "\N{MULTIPLICATION SIGN}"
 MISSING = "\N{EN DASH}"
 
-_DIGITS = 3
 _MOST_DECIMALS = 5
 _FIRST_WITH_COMMA = 10_000
 
 
-def decimals_for(values: Iterable[float]) -> int:
-    """Decimals that show the smallest value that is not 0 with three significant digits; 0 to 5.
+def decimals_for(values: Iterable[float], *, digits: int = 3) -> int:
+    """Decimals that show the smallest value that is not 0 with so many significant digits, fewer if they show all.
 
-    >>> decimals_for([1859.8, 627.6]), decimals_for([0.0, 0.0187, 0.406])
-    (0, 4)
+    >>> decimals_for([1859.8, 627.6]), decimals_for([0.0, 0.0187, 0.406]), decimals_for([-0.25, 12.0])
+    (0, 4, 2)
     """
-    magnitudes = [abs(value) for value in values if math.isfinite(value) and value]
+    finite = [value for value in values if math.isfinite(value)]
+    magnitudes = [abs(value) for value in finite if value]
     if not magnitudes:
         return 0
-    return min(max(_DIGITS - 1 - math.floor(math.log10(min(magnitudes))), 0), _MOST_DECIMALS)
+    most = min(max(digits - 1 - math.floor(math.log10(min(magnitudes))), 0), _MOST_DECIMALS)
+    return next((fewer for fewer in range(most) if all(round(value, fewer) == value for value in finite)), most)
 
 
 def fixed(value: float, decimals: int, *, signed: bool = False) -> str:
@@ -31,8 +32,8 @@ def fixed(value: float, decimals: int, *, signed: bool = False) -> str:
 
     A value too small for the decimals is written in scientific notation, one that is not finite as a dash.
 
-    >>> fixed(1859.806, 1), fixed(65536, 0), fixed(3.75, 2, signed=True), fixed(math.nan, 0)
-    ('1859.8', '65,536', '+3.75', '–')
+    >>> fixed(1859.806, 1), fixed(65536, 0), fixed(3.75, 2, signed=True)
+    ('1859.8', '65,536', '+3.75')
     """
     if not math.isfinite(value):
         return MISSING
@@ -48,11 +49,7 @@ def fixed(value: float, decimals: int, *, signed: bool = False) -> str:
 
 
 def ratio(value: float) -> str:
-    """A ratio with a multiplication sign.
-
-    >>> ratio(0.3374)
-    '0.34×'
-    """
+    """A ratio with two decimals and a multiplication sign."""
     return fixed(value, 2) + TIMES if math.isfinite(value) else MISSING
 
 

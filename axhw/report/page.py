@@ -121,7 +121,7 @@ def _charts(comparison: Comparison) -> Iterator[_Picture]:
         yield _picture(
             error_against_energy(comparison),
             stem="error_energy",
-            caption="Mean absolute error over energy per operation, for uniform operands.",
+            caption="Mean absolute error over energy per operation.",
         )
 
 

@@ -58,7 +58,7 @@ class DesignStyle:
     marker: str
 
 
-BASELINE_STYLE = DesignStyle(colour="#6e7781", marker="*")
+BASELINE_STYLE = DesignStyle(colour="#7d8590", marker="*")
 
 
 def design_style(index: int) -> DesignStyle:

@@ -7,7 +7,7 @@ import math
 from statistics import NormalDist
 
 from axhw.nn.evaluate import EvaluationResult
-from axhw.report.comparison import Comparison, ReportedDesign
+from axhw.report.comparison import Comparison
 from axhw.report.numbers import accuracy_decimals, fixed, ratio
 
 _CONFIDENCE = 0.95
@@ -18,6 +18,7 @@ def summary(comparison: Comparison, *, date: datetime.date) -> list[str]:
     designs, baseline = comparison.designs, comparison.baseline
     cost, result = baseline.cost, baseline.evaluation
     least = min(designs, key=lambda design: design.inference_nj)
+    share = ratio(comparison.ratio(least, lambda design: design.inference_nj))
     count = f"{len(designs)} multipliers were" if len(designs) > 1 else "One multiplier was"
     done = (
         f"{count} generated, mapped to {cost.library} ({cost.corner}) with Yosys ({cost.engine}), compared with "
@@ -26,9 +27,9 @@ def summary(comparison: Comparison, *, date: datetime.date) -> list[str]:
         f"split seed {result.seed}. Run of {date:%Y-%m-%d} with axhw {_versions(comparison)}."
     )
     found = (
-        f"The least energy is that of {least.name}: {ratio(comparison.ratio(least, lambda design: design.inference_nj))} "
-        f"the energy per inference of {baseline.name}, with {_percent(least.evaluation.approximate_accuracy, result)} "
-        f"of the images right, {_percent(least.evaluation.exact_accuracy, result)} with exact products."
+        f"The least energy is that of {least.name}: {share} the energy per inference of {baseline.name}, with "
+        f"{_percent(least.evaluation.approximate_accuracy, result)} of the images right, "
+        f"{_percent(least.evaluation.exact_accuracy, result)} with exact products."
     )
     return [done, found]
 

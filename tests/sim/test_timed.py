@@ -284,4 +284,4 @@ def test_values_that_do_not_fit_are_refused() -> None:
     with pytest.raises(AxhwError, match="Expected values of 0 and 1 as uint8, found uint8 up to 2"):
         timed_activity(graph, timing, np.full((2, 2), 2, np.uint8))
     with pytest.raises(AxhwError, match="Expected values of 0 and 1 as uint8, found int64 up to 0"):
-        timed_activity(graph, timing, np.zeros((2, 2), np.int64))  # type: ignore[arg-type]
+        timed_activity(graph, timing, np.zeros((2, 2), np.int64))

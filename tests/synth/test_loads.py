@@ -87,7 +87,7 @@ INVERTERS = _library(
 
 def test_the_reference_is_the_smallest_inverter_that_may_be_used() -> None:
     assert reference_inverter(INVERTERS).name == "small"
-    with pytest.raises(AxhwError, match="Expected an inverter in library toy .* state input_slew_ns"):
+    with pytest.raises(AxhwError, match=r"Expected an inverter in library toy .* state input_slew_ns"):
         reference_inverter(_library(_inverter("buffer", area=1.0, capacitance=1.0, function="A")))
 
 

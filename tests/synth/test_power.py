@@ -96,7 +96,7 @@ def _measure(
     )
 
     def array(values: dict[int, Any], default: float, kind: type) -> np.ndarray:
-        result = np.full(nets, default, kind)
+        result: np.ndarray = np.full(nets, default, kind)
         for net, value in values.items():
             result[net] = value
         return result
@@ -170,10 +170,7 @@ def test_an_output_that_should_not_switch_takes_the_mean() -> None:
 def test_conditions_of_an_output(rule: Literal["opensta", "exclusive"]) -> None:
     arcs = [_power("A", 10.0, 10.0, when="B"), _power("A", 20.0, 20.0), _power("B", 40.0, 40.0)]
     report = _gate(_cell("xor", "A ^ B", {"A": [], "B": []}, arcs), rule=rule)
-    if rule == "opensta":
-        weights = np.array([1.2, 1.2, 0.4])
-    else:
-        weights = np.array([1.2 * 0.7, 1.2 * 0.3, 0.4])
+    weights = {"opensta": [1.2, 1.2, 0.4], "exclusive": [1.2 * 0.7, 1.2 * 0.3, 0.4]}[rule]
     assert report.internal_fj == pytest.approx(0.7 * np.average([10, 20, 40], weights=weights))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -28,13 +29,14 @@ STATES = [dict(zip("CBA", bits, strict=True)) for bits in itertools.product([Fal
 def test_conditions_may_name_inputs_and_outputs() -> None:
     space = StateSpace.of(FULL_ADDER)
     assert space.variables == ("A", "B", "C")
-    for expression, holds in {
+    expected: dict[str, Callable[[dict[str, bool]], bool]] = {
         "A & !C": lambda s: s["A"] and not s["C"],
         "K": lambda s: sum(s.values()) >= 2,
         "!S & A": lambda s: sum(s.values()) == 2 and s["A"],
         "1": lambda s: True,
         "0": lambda s: False,
-    }.items():
+    }
+    for expression, holds in expected.items():
         np.testing.assert_array_equal(space.evaluate(expression), [holds(state) for state in STATES])
     with pytest.raises(AxhwError, match="Expected conditions of cell cell over its pins, found 'Z' in 'A & Z'"):
         space.evaluate("A & Z")

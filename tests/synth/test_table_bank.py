@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,7 +13,7 @@ from axhw.synth.liberty.library import Table
 from axhw.synth.tables import TableBank
 
 
-def _table(slew: list[float], load: list[float], values: list[list[float]]) -> Table:
+def _table(slew: Sequence[float], load: Sequence[float], values: list[list[float]]) -> Table:
     return Table(slew_ns=np.array(slew), load_ff=np.array(load), values=np.array(values))
 
 
@@ -63,7 +65,7 @@ def test_tables_of_every_shape_share_a_bank() -> None:
         _table([0.5], [1.0, 2.0, 4.0], [[1.0, 2.0, 8.0]]),
         _table([0.1, 0.2, 0.4], [0.0], [[1.0], [2.0], [8.0]]),
         _table([0.1, 0.2], [1.0, 2.0], [[1.0, 2.0], [3.0, 4.0]]),
-        _table(list(range(7)), list(range(7)), [[i * j for j in range(7)] for i in range(7)]),
+        _table([*map(float, range(7))], [*map(float, range(7))], [[float(i * j) for j in range(7)] for i in range(7)]),
     ]
     bank = TableBank.pack(tables)
     ids = np.arange(5)

@@ -7,6 +7,7 @@ import hashlib
 import os
 import re
 import zlib
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 
@@ -82,9 +83,10 @@ def _library(text: str, *, source: str) -> CellLibrary:
             cells[group.args[0]] = reader.cell(group)
         except Unsupported as reason:
             skipped[group.args[0]] = str(reason)
+    _check_usable(cells, source)
     process, voltage_v, temperature_c = _conditions(tree, reader.units)
     max_transition = tree.get("default_max_transition")
-    library = CellLibrary(
+    return CellLibrary(
         name=name,
         voltage_v=voltage_v,
         temperature_c=temperature_c,
@@ -97,19 +99,21 @@ def _library(text: str, *, source: str) -> CellLibrary:
         ),
         skipped=skipped,
     )
-    _check_usable(library, source)
-    return library
 
 
 def _conditions(tree: Statement, units: Units) -> tuple[float, float, float]:
     """Process, voltage and temperature: the default operating conditions, else the nominal ones."""
     values = {"process": "1", "voltage": "", "temperature": "25"}
+    groups = list(tree.all("operating_conditions"))
     default = tree.get("default_operating_conditions")
+    # A single group needs no default.
+    chosen = [group for group in groups if len(groups) == 1 or (group.args and group.args[0] == default)]
     for attribute in values:
         values[attribute] = tree.get(f"nom_{attribute}") or values[attribute]
-        for group in tree.all("operating_conditions"):
-            if group.args and group.args[0] == default:
-                values[attribute] = group.get(attribute) or values[attribute]
+        for group in chosen:
+            values[attribute] = group.get(attribute) or values[attribute]
+    if not values["voltage"]:
+        raise AxhwError(f"Expected the supply voltage (nom_voltage) in library {tree.args[0]}, found none.")
     process, voltage, temperature = (number(text, f"nom_{attribute}") for attribute, text in values.items())
     return process, voltage * units.voltage_v, temperature
 
@@ -134,9 +138,9 @@ def _thresholds(tree: Statement) -> Thresholds:
     )
 
 
-def _check_usable(library: CellLibrary, source: str) -> None:
+def _check_usable(cells: Mapping[str, Cell], source: str) -> None:
     found = set()
-    for cell in library.cells.values():
+    for cell in cells.values():
         if cell.dont_use or cell.flip_flop is not None or cell.is_latch or len(cell.outputs) != 1:
             continue
         function = cell.outputs[0].function
@@ -148,5 +152,5 @@ def _check_usable(library: CellLibrary, source: str) -> None:
     if found != {"an inverter", "a gate"}:
         raise AxhwError(
             f"Expected at least an inverter and a two-input NAND or NOR that may be used in {source}, "
-            f"found {'only ' + found.pop() if found else 'neither'} among {len(library.cells)} cells."
+            f"found {'only ' + found.pop() if found else 'neither'} among {len(cells)} cells."
         )

