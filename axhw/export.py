@@ -69,6 +69,10 @@ def write_design(record: DesignRecord, folder: Path) -> dict[str, Path]:
     if record.table is not None:
         contents["lut.npy"] = (record.folder / "lut.npy").read_bytes()
         contents["lut.csv"] = csv_text(record.table).encode()
+    else:
+        # Tables of a design that was written here before would pass for this one's.
+        for name in ("lut.npy", "lut.csv"):
+            (folder / name).unlink(missing_ok=True)
     written = {}
     for name, content in contents.items():
         with replacing(folder / name) as draft:
@@ -93,32 +97,35 @@ def export_designs(records: Sequence[DesignRecord], folder: Path, *, format: For
     Raises
     ------
     AxhwError
-        If there are no designs or the folder cannot be written to.
+        If there are no designs, if designs of one name have different tables, or if the folder cannot be written to.
     """
     if not records:
         raise AxhwError("Expected at least one design to export, found none: make some with `axhw gen`.")
     folder = output_folder(folder)
     luts = output_folder(folder / "luts")
     rows = []
-    written: dict[str, Path] = {}
+    written: dict[Path, str] = {}
     for record in records:
         file = ""
         if (table := record.table) is not None:
             path = luts / f"{record.name}.{format}"
             # The same multiplier on two libraries computes the same products.
-            if record.name not in written:
+            if path not in written:
                 with replacing(path) as draft:
-                    if format == "csv":
-                        draft.write_text(csv_text(table))
-                    else:
-                        save_table(table, draft)
-                written[record.name] = path
+                    save_table(table, draft)
+                written[path] = table.sha256
+            if written[path] != table.sha256:
+                raise AxhwError(
+                    f"Expected one table for designs of the name {record.name}, found two in the store: export them "
+                    "into different folders."
+                )
             file = path.relative_to(folder).as_posix()
         rows.append(_row(record, lut_file=file))
-    frame = pd.DataFrame(rows, columns=list(_COLUMNS))
+    # A column of integers with gaps would turn into floats.
+    frame = pd.DataFrame(rows, columns=list(_COLUMNS)).astype({"rank": "Int64"})
     with replacing(folder / MULTIPLIERS_CSV) as draft:
         frame.to_csv(draft, index=False)
-    return [folder / MULTIPLIERS_CSV, *written.values()]
+    return [folder / MULTIPLIERS_CSV, *written]
 
 
 def _row(record: DesignRecord, *, lut_file: str) -> dict[str, object]:

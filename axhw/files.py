@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
+import secrets
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from axhw.errors import AxhwError
@@ -30,22 +30,20 @@ def output_folder(path: Path) -> Path:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A path to write to; what was written takes the place of `path` when the block ends well."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
-    os.close(handle)
-    draft = Path(name)
+    """A path to write to; what was written takes the place of `path` when the block ends well.
+
+    Raises
+    ------
+    AxhwError
+        If writing fails; `path` is then as before.
+    """
+    # Not made here: files of mkstemp are private, results are for everybody whom the umask allows.
+    draft = path.with_name(f".{path.stem}-{secrets.token_hex(8)}{path.suffix}")
     try:
         yield draft
-        # mkstemp makes private files; results are for everybody.
-        draft.chmod(0o666 & ~_umask())
         draft.replace(path)
     except OSError as error:
         raise AxhwError(f"Expected to write {path}, found: {error.strerror or error}.") from error
     finally:
-        draft.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+        with suppress(OSError):
+            draft.unlink()

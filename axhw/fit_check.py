@@ -91,4 +91,5 @@ def compare_costs(
 
 
 def _pct(value: float, reference: float) -> float:
-    return 100.0 * (value - reference) / reference
+    # Some libraries state no leakage, and 0 is 0 in both.
+    return 0.0 if value == reference else 100.0 * (value - reference) / reference

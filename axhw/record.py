@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from axhw import __version__
 from axhw.errors import AxhwError
 from axhw.hdl.registry import DesignSpec, describe, restore
 from axhw.hdl.spec import MultiplierSpec
@@ -74,12 +75,22 @@ class DesignRecord:
 
     @cached_property
     def table(self) -> ProductTable | None:
-        """The product table that was extracted from the mapped netlist, None for wide operands."""
-        path = self.folder / "lut.npy"
-        if not path.is_file():
+        """The product table that was extracted from the mapped netlist, None for wide operands.
+
+        Raises
+        ------
+        AxhwError
+            If the stored table is not the one that was proved.
+        """
+        if self.verification.table_sha256 is None:
             return None
+        path = self.folder / "lut.npy"
+        try:
+            values = np.load(path, allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise self._damaged("table", path, "no array") from error
         table = ProductTable(
-            values=np.load(path, allow_pickle=False),
+            values=values,
             width=self.multiplier.width,
             signed=self.multiplier.signed,
             name=self.multiplier.name,
@@ -87,15 +98,33 @@ class DesignRecord:
             netlist_sha256=self.verification.netlist_sha256,
         )
         if table.sha256 != self.verification.table_sha256:
-            raise AxhwError(
-                f"Expected the proved table of {self.name} in {path}, found other values: remove that folder."
-            )
+            raise self._damaged("table", path, "other values")
         return table
 
     @cached_property
     def netlist(self) -> Netlist:
-        """The mapped netlist."""
-        return Netlist.from_yosys(json.loads((self.folder / "netlist.json").read_text()), top=self.name)
+        """The mapped netlist.
+
+        Raises
+        ------
+        AxhwError
+            If the stored netlist is not the one that was proved.
+        """
+        path = self.folder / "netlist.json"
+        try:
+            document = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise self._damaged("netlist", path, "no JSON document") from error
+        netlist = Netlist.from_yosys(document, top=self.name)
+        if netlist.sha256 != self.verification.netlist_sha256:
+            raise self._damaged("netlist", path, "another one")
+        return netlist
+
+    def _damaged(self, what: str, path: Path, found: str) -> AxhwError:
+        return AxhwError(
+            f"Expected the proved {what} of {self.name} in {path}, found {found}: remove that folder and make the "
+            "design again."
+        )
 
     def summary(self) -> dict[str, Any]:
         """The figures people ask for first, flat: what ``axhw gen --json`` and multipliers.csv hold."""
@@ -136,19 +165,31 @@ class DesignRecord:
 
     @classmethod
     def from_entry(cls, entry: Entry) -> DesignRecord:
-        """Read a stored design."""
+        """Read a stored design.
+
+        Raises
+        ------
+        AxhwError
+            If its document holds other figures, as that of another version of axhw may.
+        """
         document: Mapping[str, Any] = entry.document
-        return cls(
-            key=entry.key,
-            folder=entry.folder,
-            spec=restore(document["spec"]),
-            metrics=ErrorMetrics(**document["metrics"]),
-            rank=document["rank"],
-            cost=Cost(**document["cost"]),
-            verification=Verification(**document["verification"]),
-            provenance=Provenance(**document["provenance"]),
-            document=document,
-        )
+        try:
+            return cls(
+                key=entry.key,
+                folder=entry.folder,
+                spec=restore(document["spec"]),
+                metrics=ErrorMetrics(**document["metrics"]),
+                rank=document["rank"],
+                cost=Cost(**document["cost"]),
+                verification=Verification(**document["verification"]),
+                provenance=Provenance(**document["provenance"]),
+                document=document,
+            )
+        except (KeyError, TypeError) as error:
+            raise AxhwError(
+                f"Expected the figures of axhw {__version__} in {entry.folder / 'design.json'}, found others ({error}): "
+                "remove that folder and make the design again."
+            ) from error
 
 
 def document_of(spec: DesignSpec, *, proof: Proof, cost: Cost, provenance: Provenance) -> dict[str, Any]:

@@ -60,9 +60,15 @@ class Store:
         return cls(default_root())
 
     def synthesise(self, job: SynthesisJob) -> Synthesis:
-        """The stored result of the job, or a fresh one, stored."""
+        """The stored result of the job, or a fresh one, stored.
+
+        Raises
+        ------
+        AxhwError
+            As `SynthesisJob.run`, or if the store cannot be written to or holds a damaged result.
+        """
         folder = self.root / "synthesis" / job.key
-        if not folder.is_dir():
+        if not os.path.isdir(folder):
             result = job.run()
             about = {"name": result.name, "engine": result.engine, "seconds": result.seconds}
             self._publish(
@@ -75,25 +81,37 @@ class Store:
                 },
             )
             return result
-        about = json.loads((folder / "about.json").read_text())
+        about = _read_json(folder / "about.json")
         return Synthesis(
             name=about["name"],
             engine=about["engine"],
             seconds=about["seconds"],
-            rtl_verilog=(folder / "design.v").read_text(),
-            netlist_verilog=(folder / "netlist.v").read_text(),
-            netlist_json=(folder / "netlist.json").read_text(),
+            rtl_verilog=_read(folder / "design.v"),
+            netlist_verilog=_read(folder / "netlist.v"),
+            netlist_json=_read(folder / "netlist.json"),
         )
 
     def get(self, key: str) -> Entry | None:
-        """The design of that key, or None."""
+        """The design of that key, or None.
+
+        Raises
+        ------
+        AxhwError
+            If its document is damaged.
+        """
         folder = self.root / "designs" / key
-        if not folder.is_dir():
+        if not os.path.isdir(folder):
             return None
-        return Entry(key=key, folder=folder, document=json.loads((folder / "design.json").read_text()))
+        return Entry(key=key, folder=folder, document=_read_json(folder / "design.json"))
 
     def put(self, key: str, document: Mapping[str, Any], files: Mapping[str, bytes]) -> Entry:
-        """Store a design; one that is there already stays as it is."""
+        """Store a design; one that is there already stays as it is.
+
+        Raises
+        ------
+        AxhwError
+            If the store cannot be written to.
+        """
         body = json.dumps(document, indent=2).encode()
         self._publish(self.root / "designs" / key, {**files, "design.json": body})
         entry = self.get(key)
@@ -104,7 +122,7 @@ class Store:
     def designs(self) -> Iterator[Entry]:
         """All stored designs, oldest first."""
         folder = self.root / "designs"
-        if not folder.is_dir():
+        if not os.path.isdir(folder):
             return
         entries = sorted(folder.iterdir(), key=lambda path: (path.stat().st_mtime_ns, path.name))
         for path in entries:
@@ -140,16 +158,20 @@ class Store:
             folder.parent.mkdir(parents=True, exist_ok=True)
             self._sweep(partial)
             draft = Path(tempfile.mkdtemp(dir=partial))
-            for name, content in files.items():
-                _write_durably(draft / name, content)
-            draft.chmod(0o755)
             try:
-                draft.rename(folder)
-            except OSError:
-                # Somebody else was first; entries are addressed by content, so theirs is as good.
+                for name, content in files.items():
+                    _write_durably(draft / name, content)
+                draft.chmod(0o755)
+                _flush_folder(draft)
+                try:
+                    draft.rename(folder)
+                except OSError:
+                    # Somebody else was first; entries are addressed by content, so theirs is as good.
+                    if not folder.is_dir():
+                        raise
+            finally:
+                # Gone after the rename; there after a lost race, a full disk or Ctrl-C.
                 shutil.rmtree(draft, ignore_errors=True)
-                if not folder.is_dir():
-                    raise
             _flush_folder(folder.parent)
         except OSError as error:
             raise AxhwError(
@@ -166,6 +188,24 @@ class Store:
                     shutil.rmtree(draft, ignore_errors=True)
             except FileNotFoundError:
                 continue
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise _damaged(path, getattr(error, "strerror", None) or "other bytes than text") from error
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(_read(path))
+    except ValueError as error:
+        raise _damaged(path, "no JSON document") from error
+
+
+def _damaged(path: Path, found: str) -> AxhwError:
+    return AxhwError(f"Expected the file {path} of the store, found {found}: remove its folder and make it again.")
 
 
 def _write_durably(path: Path, content: bytes) -> None:

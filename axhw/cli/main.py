@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import warnings
 
 import click
 
@@ -88,5 +89,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _fail(sentence: str, code: int) -> int:
+    # Amaranth warns of components that an interruption left unused when they are collected at exit.
+    warnings.simplefilter("ignore")
     click.echo(f"axhw: {sentence}", err=True)
     return code
