@@ -115,7 +115,8 @@ def code_digest() -> str:
     digest = hashlib.sha256()
     package = Path(__file__).parent
     rooms = (sorted((package / room).rglob("*.py")) for room in ("hdl", "synth", "sim"))
-    for path in [*itertools.chain(*rooms), package / "proof.py", package / "measure.py"]:
+    core = (package / name for name in ("characterize.py", "measure.py", "proof.py"))
+    for path in itertools.chain(*rooms, core):
         digest.update(f"{path.relative_to(package).as_posix()}\0".encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()

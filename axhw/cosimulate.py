@@ -17,11 +17,17 @@ def cosimulate_design(
     seed: int = 1,
     progress: Callable[[Level], None] = lambda level: None,
 ) -> list[Check]:
-    """Simulate design.v and netlist.v (with cells.v) of a record."""
+    """Simulate design.v and netlist.v (with cells.v) of a record.
+
+    Raises
+    ------
+    AxhwError
+        If a file of the record is gone, or the simulator cannot compile or run it.
+    """
     files: dict[Level, tuple[str, ...]] = {"rtl": ("design.v",), "gates": ("netlist.v", "cells.v")}
     checks = []
     for level in levels:
         progress(level)
-        sources = {name: (record.folder / name).read_text() for name in files[level]}
+        sources = {name: record.read(name).decode() for name in files[level]}
         checks.append(cosimulate(record.spec, sources, level=level, simulator=simulator, seed=seed))
     return checks

@@ -29,6 +29,7 @@ def run_demo(
     library: LibrarySource,
     engine: Engine,
     store: Store,
+    command: str = "axhw demo",
     progress: Progress = lambda done, total, what: None,
 ) -> tuple[list[ReportedDesign], list[Path]]:
     """Make the designs, evaluate the network with each and write a report.
@@ -37,6 +38,8 @@ def run_demo(
     ----------
     folder : Path
         Gets index.html, the figures, multipliers.csv, luts/ and evaluation.csv.
+    command : str
+        What the page says it was made by.
     progress : callable, optional
         Called with steps done, their total and what comes next.
 
@@ -64,7 +67,7 @@ def run_demo(
         folder,
         designs,
         title="axhw demo",
-        command="axhw demo",
+        command=command,
         date=datetime.date.today(),
         links=[(path.name, path.relative_to(folder).as_posix()) for path in files if path.parent == folder],
     )

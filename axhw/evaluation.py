@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import pandas as pd
-
 from axhw.errors import AxhwError
 from axhw.files import replacing
 from axhw.nn import digits
@@ -97,6 +95,9 @@ def evaluation_row(record: DesignRecord, result: EvaluationResult) -> dict[str, 
 
 def write_evaluations(rows: Sequence[Mapping[str, object]], folder: Path) -> Path:
     """Write evaluation.csv into an existing folder."""
+    # As in axhw.export: most commands do without pandas.
+    import pandas as pd
+
     path = folder / EVALUATION_CSV
     with replacing(path) as draft:
         pd.DataFrame(list(rows)).to_csv(draft, index=False)

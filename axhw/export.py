@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-import pandas as pd
-
 from axhw.errors import AxhwError
 from axhw.files import output_folder, replacing
 from axhw.record import DesignRecord
@@ -62,12 +60,12 @@ def write_design(record: DesignRecord, folder: Path) -> dict[str, Path]:
     Raises
     ------
     AxhwError
-        If the folder cannot be written to.
+        If the folder cannot be written to, or files of the record are gone or damaged.
     """
     folder = output_folder(folder)
-    contents = {name: (record.folder / name).read_bytes() for name in _DESIGN_FILES}
+    contents = {name: record.read(name) for name in _DESIGN_FILES}
     if record.table is not None:
-        contents["lut.npy"] = (record.folder / "lut.npy").read_bytes()
+        contents["lut.npy"] = record.read("lut.npy")
         contents["lut.csv"] = csv_text(record.table).encode()
     else:
         # Tables of a design that was written here before would pass for this one's.
@@ -122,6 +120,9 @@ def export_designs(records: Sequence[DesignRecord], folder: Path, *, format: For
             file = path.relative_to(folder).as_posix()
         rows.append(_row(record, lut_file=file))
     # A column of integers with gaps would turn into floats.
+    # pandas takes a quarter of a second to import: only those who export pay for it.
+    import pandas as pd
+
     frame = pd.DataFrame(rows, columns=list(_COLUMNS)).astype({"rank": "Int64"})
     with replacing(folder / MULTIPLIERS_CSV) as draft:
         frame.to_csv(draft, index=False)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from axhw.errors import AxhwError
 from axhw.hdl.pe.mac import MacSpec
 from axhw.hdl.registry import DesignSpec
 from axhw.hdl.spec import MultiplierSpec
@@ -26,7 +28,11 @@ from axhw.synth.timing import TimingReport, analyze_timing
 
 TIMING_MODEL = "NLDM with slews, zero wire; activity timed with inertial filtering"
 
+MIN_PAIRS = 64
+
+# An element's operands are cut into parallel streams; each loses the cycles that fill the pipeline.
 _STREAMS = 64
+_MIN_CYCLES = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,13 +42,18 @@ class Conditions:
     Attributes
     ----------
     pairs : int
-        Operations whose energy is averaged.
+        Operations whose energy is averaged, 64 or more.
     seed : int
-        Seed of the uniform operand stream, and of the random vectors that check a design.
+        Seed, 0 or more, of the uniform operand stream, and of the random vectors that check a design.
     input_slew_ns, output_load_ff : float or None
         Surroundings of the ports; None takes the library's defaults.
     clock_mhz : float
         Clock that leakage energy is stated at.
+
+    Raises
+    ------
+    AxhwError
+        For values that are impossible.
     """
 
     pairs: int = 8192
@@ -50,6 +61,18 @@ class Conditions:
     input_slew_ns: float | None = None
     output_load_ff: float | None = None
     clock_mhz: float = 100.0
+
+    def __post_init__(self) -> None:
+        for name, least in (("pairs", MIN_PAIRS), ("seed", 0)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise AxhwError(f"Expected an integer of {least} or more for {name}, found {value!r}.")
+        for name in ("input_slew_ns", "output_load_ff"):
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and value >= 0):
+                raise AxhwError(f"Expected {name} to be 0 or more, found {value!r}.")
+        if not (math.isfinite(self.clock_mhz) and self.clock_mhz > 0):
+            raise AxhwError(f"Expected clock_mhz above 0, found {self.clock_mhz!r}.")
 
 
 def measure_cost(
@@ -148,12 +171,13 @@ def _element_activity(
     stream: OperandStream,
     library: CellLibrary,
 ) -> Mapping[Mode, Activity]:
-    """Activity at full throughput: a pair every cycle, a MAC summing all the terms it has room for."""
-    a, b = operand_grid(stream, streams=_STREAMS)
+    """Activity at full throughput: a pair every cycle, a MAC summing all the terms it has room for, or the stream."""
+    streams = max(1, min(_STREAMS, len(stream) // _MIN_CYCLES))
+    a, b = operand_grid(stream, streams=streams)
     terms = spec.terms if isinstance(spec, MacSpec) else 1
     run = run_clocked(synthesis.netlist, graph, library, steady_inputs(spec, a, b, sum_length=terms))
     # The first cycles fill the pipeline.
-    values = [run.source_values(number)[1 + spec.latency :] for number in range(_STREAMS)]
+    values = [run.source_values(number)[1 + spec.latency :] for number in range(streams)]
     position = {int(net): row for row, net in enumerate(graph.sources)}
     result: dict[Mode, Activity] = {}
     settled = []

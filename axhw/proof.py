@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
+from axhw.errors import VerificationError
 from axhw.hdl.registry import DesignSpec
 from axhw.hdl.spec import MultiplierSpec
 from axhw.sim import product_table
-from axhw.sim.element import extract_element_table, verify_element
+from axhw.sim.element import ElementSpec, element_products, extract_element_table, verify_element
 from axhw.sim.equivalence import TIME_LIMIT_S, prove_equivalence
 from axhw.sim.metrics import ErrorMetrics, exact_metrics, factor_moments, sampled_metrics
 from axhw.sim.operands import uniform
@@ -27,7 +30,7 @@ class Verification:
     Attributes
     ----------
     method : str
-        ``exhaustive`` or ``equivalence and random pairs``.
+        In words: ``exhaustive``, or what was compared or proved.
     pairs : int
         Operand pairs compared.
     netlist_sha256 : str
@@ -75,7 +78,7 @@ def prove(
 
     Multipliers of up to 10 bits are compared with the golden model over all pairs. Wider ones are compared over
     corners and a million random pairs, and their netlist is proved equal to the RTL. Elements are compared
-    over all pairs (up to 10 bits) and over streams with stalls and resets.
+    over the same pairs without that proof, and over streams with stalls, resets and overflow.
 
     Raises
     ------
@@ -89,21 +92,14 @@ def prove(
                 spec, synthesis, product_table.extract(synthesis.netlist, graph, spec), method="exhaustive"
             )
         return _prove_wide(spec, synthesis, graph, engine=engine, seed=seed, time_limit_s=time_limit_s)
-    cycles = verify_element(synthesis.netlist, graph, library, spec, seed=seed)
+    streams = verify_element(synthesis.netlist, graph, library, spec, seed=seed)
+    events = "stalls, resets and overflow" if streams.overflow else "stalls and resets"
+    cycles = f"{streams.cycles} cycles with {events}"
     if spec.multiplier.width <= MAX_TABLE_WIDTH:
         table = extract_element_table(synthesis.netlist, graph, library, spec)
-        method = f"exhaustive through the registers, and {cycles} cycles with stalls and resets"
-        return _tabulated(spec.multiplier, synthesis, table, method=method)
-    return Proof(
-        verification=Verification(
-            method="cycles of random operands with stalls and resets",
-            pairs=cycles,
-            netlist_sha256=synthesis.netlist.sha256,
-            table_sha256=None,
-        ),
-        metrics=_golden_metrics(spec.multiplier, seed=seed),
-        table=None,
-        rank=None,
+        return _tabulated(spec.multiplier, synthesis, table, method=f"exhaustive through the registers, and {cycles}")
+    return _prove_wide_element(
+        spec, synthesis, graph, library=library, seed=seed, method=f"random pairs through the registers, and {cycles}"
     )
 
 
@@ -128,7 +124,6 @@ def _prove_wide(
     netlist = synthesis.netlist
     sampled = verify_sampled(netlist, graph, spec, seed=seed)
     prove_equivalence(synthesis.rtl_verilog, netlist, graph, spec, engine=engine, time_limit_s=time_limit_s)
-    factors = spec.factors()
     return Proof(
         verification=Verification(
             method="RTL and netlist formally equivalent; corner and random pairs equal to the golden model",
@@ -138,19 +133,46 @@ def _prove_wide(
         ),
         metrics=sampled.metrics,
         table=None,
-        # One product of operand functions has rank 1; more terms may depend on each other.
-        rank=1 if factors is not None and factors.rank == 1 else None,
+        rank=_known_rank(spec),
     )
 
 
-def _golden_metrics(spec: MultiplierSpec, *, seed: int) -> ErrorMetrics:
-    """Metrics of the golden model over random pairs, for elements too wide to tabulate."""
-    stream = uniform(spec, pairs=RANDOM_PAIRS, seed=seed)
+def _prove_wide_element(
+    spec: ElementSpec, synthesis: Synthesis, graph: GateGraph, *, library: CellLibrary, seed: int, method: str
+) -> Proof:
+    multiplier = spec.multiplier
+    stream = uniform(multiplier, pairs=RANDOM_PAIRS, seed=seed)
+    products = element_products(synthesis.netlist, graph, library, spec, stream.a, stream.b)
+    golden = multiplier.reference(stream.a, stream.b)
+    wrong = np.flatnonzero(products != golden)
+    if len(wrong):
+        first = wrong[0]
+        raise VerificationError(
+            f"Expected {spec.name} to multiply as its golden model, found {len(wrong)} of {len(stream)} pairs that "
+            f"differ, the first being a = {stream.a[first]}, b = {stream.b[first]}: the netlist gives "
+            f"{products[first]}, the golden model {golden[first]}."
+        )
+    factors = multiplier.factors()
+    return Proof(
+        verification=Verification(
+            method=method, pairs=len(stream), netlist_sha256=synthesis.netlist.sha256, table_sha256=None
+        ),
+        metrics=sampled_metrics(
+            products,
+            stream.a * stream.b,
+            width=multiplier.width,
+            signed=multiplier.signed,
+            moments=None if factors is None else factor_moments(factors, multiplier.operand_codes()),
+        ),
+        table=None,
+        rank=_known_rank(multiplier),
+    )
+
+
+def _known_rank(spec: MultiplierSpec) -> int | None:
+    """The rank of a table that is too large to look at: 0 or 1 for one product of operand functions."""
     factors = spec.factors()
-    return sampled_metrics(
-        spec.reference(stream.a, stream.b),
-        stream.a * stream.b,
-        width=spec.width,
-        signed=spec.signed,
-        moments=None if factors is None else factor_moments(factors, spec.operand_codes()),
-    )
+    # More terms may depend on each other.
+    if factors is None or factors.rank > 1:
+        return None
+    return int(factors.left.any() and factors.right.any())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -84,11 +85,10 @@ class DesignRecord:
         """
         if self.verification.table_sha256 is None:
             return None
-        path = self.folder / "lut.npy"
         try:
-            values = np.load(path, allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise self._damaged("table", path, "no array") from error
+            values = np.lib.format.read_array(io.BytesIO(self.read("lut.npy")), allow_pickle=False)
+        except ValueError as error:
+            raise self._damaged("lut.npy", "no array") from error
         table = ProductTable(
             values=values,
             width=self.multiplier.width,
@@ -98,7 +98,7 @@ class DesignRecord:
             netlist_sha256=self.verification.netlist_sha256,
         )
         if table.sha256 != self.verification.table_sha256:
-            raise self._damaged("table", path, "other values")
+            raise self._damaged("lut.npy", "values that were not proved")
         return table
 
     @cached_property
@@ -110,20 +110,32 @@ class DesignRecord:
         AxhwError
             If the stored netlist is not the one that was proved.
         """
-        path = self.folder / "netlist.json"
         try:
-            document = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise self._damaged("netlist", path, "no JSON document") from error
+            document = json.loads(self.read("netlist.json"))
+        except ValueError as error:
+            raise self._damaged("netlist.json", "no JSON document") from error
         netlist = Netlist.from_yosys(document, top=self.name)
         if netlist.sha256 != self.verification.netlist_sha256:
-            raise self._damaged("netlist", path, "another one")
+            raise self._damaged("netlist.json", "gates that were not proved")
         return netlist
 
-    def _damaged(self, what: str, path: Path, found: str) -> AxhwError:
+    def read(self, name: str) -> bytes:
+        """One of the files.
+
+        Raises
+        ------
+        AxhwError
+            If it cannot be read.
+        """
+        try:
+            return (self.folder / name).read_bytes()
+        except OSError as error:
+            raise self._damaged(name, error.strerror or str(error)) from error
+
+    def _damaged(self, file: str, found: str) -> AxhwError:
         return AxhwError(
-            f"Expected the proved {what} of {self.name} in {path}, found {found}: remove that folder and make the "
-            "design again."
+            f"Expected {file} of {self.name} in {self.folder}, found {found}: remove that folder and make the design "
+            "again."
         )
 
     def summary(self) -> dict[str, Any]:
@@ -187,8 +199,8 @@ class DesignRecord:
             )
         except (KeyError, TypeError) as error:
             raise AxhwError(
-                f"Expected the figures of axhw {__version__} in {entry.folder / 'design.json'}, found others ({error}): "
-                "remove that folder and make the design again."
+                f"Expected design.json in {entry.folder} to hold what axhw {__version__} writes, found {error}: remove "
+                "that folder and make the design again."
             ) from error
 
 

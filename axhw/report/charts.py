@@ -67,9 +67,9 @@ def energy_bars(comparison: Comparison) -> Figure:
             yticks=range(len(designs)),
             yticklabels=[design.name for design in designs],
             xlim=(0, 1.36 * max(energies) or 1),
+            ylim=(len(designs) - 0.5, -0.5),
             xlabel="energy per operation (fJ)",
         )
-        axes.invert_yaxis()
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="x")
         axes.spines["left"].set_visible(False)
@@ -103,7 +103,7 @@ def accuracy_against_energy(comparison: Comparison) -> Figure:
         axes.ticklabel_format(axis="y", useOffset=False)
         written = fixed(exact, accuracy_decimals(result.images))
         axes.set_title(f"dashed: {result.network} with exact products, {written} %", fontsize=9, color=MUTED)
-        _label(axes, comparison, points, avoid=[line])
+        _label(figure, axes, comparison, points, avoid=[line])
     return figure
 
 
@@ -138,7 +138,7 @@ def error_against_energy(comparison: Comparison) -> Figure:
         if exact:
             names = ", ".join(design.name for design in exact)
             axes.set_title(f"dashed: {names}, no error", fontsize=9, color=MUTED)
-        _label(axes, comparison, points, avoid=lines)
+        _label(figure, axes, comparison, points, avoid=lines)
     return figure
 
 
@@ -164,9 +164,11 @@ def _scatter(comparison: Comparison, points: Sequence[_Point]) -> tuple[Figure, 
     return figure, axes
 
 
-def _label(axes: Axes, comparison: Comparison, points: Sequence[_Point], *, avoid: Sequence[Line2D]) -> None:
+def _label(
+    figure: Figure, axes: Axes, comparison: Comparison, points: Sequence[_Point], *, avoid: Sequence[Line2D]
+) -> None:
     labels = [
         Label(x=x, y=y, text=f"{design.name} (baseline)" if design is comparison.baseline else design.name)
         for design, x, y in points
     ]
-    place_labels(axes, labels, avoid=avoid)
+    place_labels(figure, axes, labels, avoid=avoid)

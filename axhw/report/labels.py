@@ -8,6 +8,7 @@ from itertools import product
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.transforms import Bbox
 
@@ -38,7 +39,7 @@ class _Place:
     box: Bbox
 
 
-def place_labels(axes: Axes, labels: Sequence[Label], *, avoid: Sequence[Line2D] = ()) -> None:
+def place_labels(figure: Figure, axes: Axes, labels: Sequence[Label], *, avoid: Sequence[Line2D] = ()) -> None:
     """Write each label at the first place near its point that is free and inside the axes.
 
     Where no place is free the one that covers least is taken. Call it last: the limits of the axes must not change
@@ -46,14 +47,13 @@ def place_labels(axes: Axes, labels: Sequence[Label], *, avoid: Sequence[Line2D]
 
     Parameters
     ----------
+    figure : Figure
     axes : Axes
+        Of the figure.
     labels : sequence of Label
     avoid : sequence of Line2D
         Horizontal or vertical lines to keep clear of.
     """
-    figure = axes.get_figure(root=True)
-    if figure is None:
-        return
     FigureCanvasAgg(figure)
     figure.draw_without_rendering()
     scale = figure.dpi / _POINTS_PER_INCH

@@ -78,6 +78,7 @@ def write_report(
         For designs that `Comparison` refuses, and for a folder that cannot be written to.
     """
     comparison = Comparison.of(designs, baseline=baseline)
+    output_folder(output_folder(folder) / FIGURES)
     charts, maps = list(_charts(comparison)), list(_maps(comparison))
     page = _template().render(
         title=title,
@@ -93,12 +94,10 @@ def write_report(
         conditions=conditions(comparison, date=date),
         conventions=conventions(comparison),
     )
-    output_folder(output_folder(folder) / FIGURES)
     files = {folder / PAGE: page.encode()}
     for picture in (*charts, *maps, *_small_multiples(comparison)):
-        path = folder / FIGURES / picture.stem
-        files[path.with_name(f"{path.name}.svg")] = picture.svg.encode()
-        files[path.with_name(f"{path.name}.png")] = picture.png
+        files[folder / FIGURES / f"{picture.stem}.svg"] = picture.svg.encode()
+        files[folder / FIGURES / f"{picture.stem}.png"] = picture.png
     for file, content in files.items():
         with replacing(file) as draft:
             draft.write_bytes(content)

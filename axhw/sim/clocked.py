@@ -46,9 +46,11 @@ class ClockedRun:
 
 @dataclass(frozen=True)
 class _Register:
-    """A flip-flop's pins by net, and its functions; asynchronous controls act at the edge."""
+    """A flip-flop's pins by net, and its functions of pins and state; asynchronous controls act at the edge."""
 
     pins: Mapping[str, int]
+    state: str
+    inverted: str
     next_state: BooleanFunction
     clear: BooleanFunction | None
     preset: BooleanFunction | None
@@ -74,7 +76,8 @@ def run_clocked(
     Raises
     ------
     AxhwError
-        If ports are missing or unknown, arrays differ in shape, or the design has no clock.
+        If ports are missing or unknown, arrays differ in shape, the design has no clock, or an output of a flip-flop
+        is neither its state nor the inverse.
     """
     clock = clock_net(netlist, library)
     if clock is None:
@@ -135,6 +138,8 @@ def _register(netlist: Netlist, library: CellLibrary, position: int) -> _Registe
             outputs.append((instance.pins[pin.name], pin.function == flip_flop.inverted))
     return _Register(
         pins=instance.pins,
+        state=flip_flop.state,
+        inverted=flip_flop.inverted,
         next_state=BooleanFunction.parse(flip_flop.next_state),
         clear=None if flip_flop.clear is None else BooleanFunction.parse(flip_flop.clear),
         preset=None if flip_flop.preset is None else BooleanFunction.parse(flip_flop.preset),
@@ -143,9 +148,12 @@ def _register(netlist: Netlist, library: CellLibrary, position: int) -> _Registe
 
 
 def _next(register: _Register, state: Words, nets: Words) -> Words:
+    # The next state of a flip-flop with an enable is a function of its state.
+    states = {register.state: state, register.inverted: ~state}
+
     def value(function: BooleanFunction) -> Words:
-        result = function.evaluate({pin: nets[register.pins[pin]] for pin in function.pins})
-        return np.broadcast_to(result, state.shape)
+        operands = {pin: states[pin] if pin in states else nets[register.pins[pin]] for pin in function.pins}
+        return np.broadcast_to(function.evaluate(operands), state.shape)
 
     following = value(register.next_state)
     if register.preset is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -14,14 +15,16 @@ from axhw.hdl.spec import IntegerArray
 from axhw.sim.clocked import run_clocked
 from axhw.sim.operands import OperandStream
 from axhw.sim.product_table import MAX_TABLE_WIDTH, ProductTable
-from axhw.sim.testbench import element_stream
+from axhw.sim.testbench import element_stream, overflow_runs
 from axhw.synth.liberty.library import CellLibrary
 from axhw.synth.netlist import GateGraph, Netlist
 
 ElementSpec: TypeAlias = RegisteredSpec | MacSpec
 
-_TABLE_STREAMS = 1024
+_PRODUCT_CYCLES = 64
 _CONTROL_STREAMS = 64
+# As many as full-scale products of 1024 terms take; a cycle is some milliseconds of simulation.
+_LONGEST_RUN = 2100
 
 
 def value_port(spec: ElementSpec) -> str:
@@ -63,19 +66,10 @@ def extract_element_table(netlist: Netlist, graph: GateGraph, library: CellLibra
             f"Expected operands of at most {MAX_TABLE_WIDTH} bits for a product table, found {multiplier.width}."
         )
     codes = multiplier.operand_codes()
-    size = len(codes)
-    streams = min(_TABLE_STREAMS, size * size)
-    flat = np.arange(size * size).reshape(-1, streams)
-    lead, tail = np.zeros((1, streams), np.int64), np.zeros((spec.latency, streams), np.int64)
-    a = np.concatenate([lead, codes[flat // size], tail])
-    b = np.concatenate([lead, codes[flat % size], tail])
-    port = value_port(spec)
-    run = run_clocked(
-        netlist, graph, library, steady_inputs(spec, a, b, sum_length=1), signed_outputs=_signed_outputs(spec)
-    )
-    values = run.outputs[port][1 + spec.latency :][: len(flat)]
+    a, b = np.repeat(codes, len(codes)), np.tile(codes, len(codes))
+    values = element_products(netlist, graph, library, spec, a, b)
     return ProductTable(
-        values=values.reshape(size, size).astype(np.int32),
+        values=values.reshape(len(codes), len(codes)).astype(np.int32),
         width=multiplier.width,
         signed=multiplier.signed,
         name=multiplier.name,
@@ -84,15 +78,52 @@ def extract_element_table(netlist: Netlist, graph: GateGraph, library: CellLibra
     )
 
 
-def verify_element(
-    netlist: Netlist, graph: GateGraph, library: CellLibrary, spec: ElementSpec, *, seed: int, cycles: int = 512
-) -> int:
-    """Hold a mapped element against its cycle model over streams with corners, stalls, resets and overflow.
+def element_products(
+    netlist: Netlist, graph: GateGraph, library: CellLibrary, spec: ElementSpec, a: IntegerArray, b: IntegerArray
+) -> IntegerArray:
+    """Products of operand pairs that are streamed through a mapped element, a MAC cleared each time.
+
+    Parameters
+    ----------
+    a, b : (pairs,) arrays
 
     Returns
     -------
-    int
+    (pairs,) int64 array
+    """
+    streams = -(-len(a) // _PRODUCT_CYCLES)
+    cycles = -(-len(a) // streams)
+    grid = np.zeros((2, 1 + cycles + spec.latency, streams), np.int64)
+    for rows, operands in zip(grid, (a, b)):
+        # The last cycle repeats the first pairs where the count is not a multiple of the streams.
+        rows[1 : 1 + cycles] = np.resize(operands, (cycles, streams))
+    inputs = steady_inputs(spec, grid[0], grid[1], sum_length=1)
+    run = run_clocked(netlist, graph, library, inputs, signed_outputs=_signed_outputs(spec))
+    return run.outputs[value_port(spec)][1 + spec.latency :].ravel()[: len(a)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ElementVerification:
+    """An element that follows its cycle model wherever it was looked at.
+
+    Attributes
+    ----------
+    cycles : int
         Cycles compared, over all streams.
+    overflow : bool
+        Whether an accumulator ran past every end that it can reach.
+    """
+
+    cycles: int
+    overflow: bool
+
+
+def verify_element(
+    netlist: Netlist, graph: GateGraph, library: CellLibrary, spec: ElementSpec, *, seed: int, cycles: int = 512
+) -> ElementVerification:
+    """Hold a mapped element against its cycle model over streams with corners, stalls, resets and overflow.
+
+    Overflow is left out where the accumulator takes more than some thousand cycles to fill.
 
     Raises
     ------
@@ -100,9 +131,15 @@ def verify_element(
         Naming the first cycle that differs.
     """
     rng = np.random.default_rng(seed)
-    terms = spec.terms if isinstance(spec, MacSpec) else 0
-    length = cycles + 4 * min(terms, cycles)
-    streams = [element_stream(spec, cycles=length, rng=rng) for _ in range(_CONTROL_STREAMS)]
+    every = overflow_runs(spec) if isinstance(spec, MacSpec) else ()
+    runs = [run for run in every if run.cycles <= _LONGEST_RUN]
+    longest = max((run.cycles for run in runs), default=0)
+    streams = []
+    for number in range(_CONTROL_STREAMS):
+        # The streams take turns in going up and down.
+        own = [runs[number % len(runs)]] if runs else []
+        filler = longest - sum(run.cycles for run in own)
+        streams.append(element_stream(spec, cycles=cycles + filler, rng=rng, runs=own))
     inputs = {port: np.stack([stream.inputs[port] for stream in streams], axis=1) for port in streams[0].inputs}
     run = run_clocked(netlist, graph, library, inputs, signed_outputs=_signed_outputs(spec))
     for port, found in run.outputs.items():
@@ -115,7 +152,9 @@ def verify_element(
                 f"Expected {spec.name} to follow its cycle model, found {len(wrong)} wrong values of {port}, the first "
                 f"in cycle {cycle}: the netlist gives {found[cycle, stream]}, the model {expected[cycle, stream]}."
             )
-    return length * _CONTROL_STREAMS
+    return ElementVerification(
+        cycles=(cycles + longest) * _CONTROL_STREAMS, overflow=bool(every) and len(runs) == len(every)
+    )
 
 
 def operand_grid(stream: OperandStream, *, streams: int) -> tuple[IntegerArray, IntegerArray]:

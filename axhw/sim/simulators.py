@@ -173,7 +173,7 @@ def simulate(simulator: Simulator, replay: Replay) -> Outcome:
     with tempfile.TemporaryDirectory(prefix="axhw-sim-") as name:
         folder = Path(name)
         for file, text in replay.sources.items():
-            (folder / file).write_text(text)
+            (folder / file).write_text(text, encoding="utf-8")
         arrays = {f"in.{port}": rows for port, rows in replay.inputs.items()}
         arrays |= {f"out.{port}": rows for port, rows in replay.outputs.items()}
         for port, rows in replay.outputs.items():
@@ -189,7 +189,7 @@ def simulate(simulator: Simulator, replay: Replay) -> Outcome:
             "clock": replay.clock,
             "steps": steps.pop(),
         }
-        (folder / "plan.json").write_text(json.dumps(plan))
+        (folder / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
         process = subprocess.run(
             [sys.executable, "-m", "axhw.sim.testbenches.launch", str(folder)],
             env={**os.environ, **simulator.environment},
@@ -205,7 +205,7 @@ def simulate(simulator: Simulator, replay: Replay) -> Outcome:
             raise AxhwError(
                 f"Expected {simulator} to run the testbench of {replay.top}, found: {_reason(process.stdout)}"
             )
-        found = json.loads(outcome.read_text())
+        found = json.loads(outcome.read_text(encoding="utf-8"))
     first = found["first"]
     words = (
         f"step {first['step']}, port {first['port']}: expected {first['expected']}, found {first['found']}"

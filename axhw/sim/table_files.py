@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from axhw.errors import AxhwError
 from axhw.sim.product_table import MAX_TABLE_WIDTH, ProductTable, kind
@@ -107,6 +106,9 @@ def table_from_csv(text: str, *, name: str) -> ProductTable:
         For other columns, anything but integers, missing, repeated or surplus pairs, operands that are
         neither all signed nor all unsigned codes of one width, and a wrong exact column.
     """
+    # pandas takes a quarter of a second to import, and most commands read no CSV.
+    import pandas as pd
+
     try:
         frame = pd.read_csv(io.StringIO(text))
     except ValueError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ from axhw.hdl.pe.element import BoolArray
 from axhw.hdl.pe.mac import MacSpec
 from axhw.hdl.pe.registered import RegisteredSpec
 from axhw.hdl.spec import IntegerArray, MultiplierSpec
+from axhw.sim.sampled import corner_operands
 from axhw.sim.simulators import Bits, Replay, SimulatorName
 
 # A simulator step through cocotb costs about 0.1 ms, so several pairs go through copies of the design at
@@ -20,6 +21,8 @@ _LANES: Mapping[SimulatorName, int] = {"icarus": 16, "verilator": 2}
 _RANDOM_PAIRS = 1 << 14
 _EXHAUSTIVE_WIDTH = 8
 _ELEMENT_CYCLES = 4096
+# Exact products fill an accumulator of 65,536 terms in twice as many cycles; tiny ones would take hours.
+_LONGEST_RUN = 1 << 18
 
 
 def operand_pairs(spec: MultiplierSpec, *, seed: int) -> tuple[IntegerArray, IntegerArray]:
@@ -28,11 +31,9 @@ def operand_pairs(spec: MultiplierSpec, *, seed: int) -> tuple[IntegerArray, Int
     if spec.width <= _EXHAUSTIVE_WIDTH:
         a, b = np.meshgrid(codes, codes, indexing="ij")
         return a.ravel(), b.ravel()
-    low, high = spec.operand_range
-    corners = np.unique(
-        [low, low + 1, -1 if spec.signed else 1, 0, 1, high - 1, high, *(1 << np.arange(spec.width - 1))]
-    )
+    corners = corner_operands(spec)
     a, b = np.meshgrid(corners, corners, indexing="ij")
+    low, high = spec.operand_range
     rng = np.random.default_rng(seed)
     drawn = rng.integers(low, high, size=(2, _RANDOM_PAIRS), endpoint=True)
     return np.concatenate([a.ravel(), drawn[0]]), np.concatenate([b.ravel(), drawn[1]])
@@ -83,29 +84,72 @@ class ElementStream:
     widths: Mapping[str, int]
 
 
-def element_stream(spec: RegisteredSpec | MacSpec, *, cycles: int, rng: np.random.Generator) -> ElementStream:
-    """Corner and random operands with stalls, resets and, for a MAC, new sums and a run into overflow.
+@dataclass(frozen=True, kw_only=True)
+class OverflowRun:
+    """A pair that, multiplied and added in every cycle, drives an accumulator past one of its ends.
+
+    Attributes
+    ----------
+    a, b : int
+    cycles : int
+        Until the sum shows at the output that it is past the end.
+    """
+
+    a: int
+    b: int
+    cycles: int
+
+
+def overflow_runs(spec: MacSpec) -> tuple[OverflowRun, ...]:
+    """The fastest run past each end that the accumulator can reach, out of the products of corner operands."""
+    corners = corner_operands(spec.multiplier)
+    products = spec.multiplier.reference(corners[:, None], corners)
+    low, high = spec.accumulator_range
+    runs = []
+    for end, index in ((high, int(products.argmax())), (low, int(products.argmin()))):
+        product = int(products.flat[index])
+        if product * end > 0:
+            a, b = divmod(index, len(corners))
+            cycles = end // product + 1 + spec.latency
+            runs.append(OverflowRun(a=int(corners[a]), b=int(corners[b]), cycles=cycles))
+    return tuple(runs)
+
+
+def element_stream(
+    spec: RegisteredSpec | MacSpec, *, cycles: int, rng: np.random.Generator, runs: Sequence[OverflowRun] = ()
+) -> ElementStream:
+    """Corner and random operands with stalls, resets and, for a MAC, new sums.
 
     The first two cycles hold the reset with operands of 0, so that gates without initial values are
     defined from then on.
+
+    Parameters
+    ----------
+    cycles : int
+        Random cycles.
+    runs : sequence of OverflowRun
+        Follow the random cycles, each a sum of its own.
     """
     multiplier = spec.multiplier
     low, high = multiplier.operand_range
-    a, b = rng.integers(low, high, size=(2, cycles), endpoint=True)
-    corner = rng.random(cycles) < 0.25
+    total = cycles + sum(run.cycles for run in runs)
+    a, b = rng.integers(low, high, size=(2, total), endpoint=True)
+    corner = rng.random(total) < 0.25
     a[corner], b[corner] = rng.choice([low, -1 if multiplier.signed else 1, 0, high], size=(2, int(corner.sum())))
-    valid = rng.random(cycles) < 0.75
-    reset = rng.random(cycles) < 0.01
-    clear = rng.random(cycles) < 0.02
-    # One steady run of the largest products, twice as long as the accumulator can take.
-    terms = spec.terms if isinstance(spec, MacSpec) else 0
-    run = slice(cycles // 2, min(cycles, cycles // 2 + 2 * terms))
-    a[run], b[run], valid[run], reset[run], clear[run] = low if multiplier.signed else high, high, True, False, False
+    valid = rng.random(total) < 0.75
+    reset = rng.random(total) < 0.01
+    clear = rng.random(total) < 0.02
     a[:2], b[:2], reset[:2] = 0, 0, True
+    start = cycles
+    for run in runs:
+        part = slice(start, start + run.cycles)
+        a[part], b[part], valid[part], reset[part], clear[part] = run.a, run.b, True, False, False
+        clear[start] = True
+        start += run.cycles
 
     inputs = {"a": a, "b": b, "valid_i": valid.astype(np.int64), "rst": reset.astype(np.int64)}
     widths = {"a": multiplier.width, "b": multiplier.width, "valid_i": 1, "rst": 1, "valid_o": 1}
-    started = np.arange(cycles) >= 2
+    started = np.arange(total) >= 2
     if isinstance(spec, MacSpec):
         value, valid_o = spec.simulate(a, b, valid=valid, clear=clear, reset=reset)
         inputs["clear"] = clear.astype(np.int64)
@@ -127,15 +171,15 @@ def element_stream(spec: RegisteredSpec | MacSpec, *, cycles: int, rng: np.rando
 def element_replay(
     spec: RegisteredSpec | MacSpec, *, module: str, sources: Mapping[str, str], seed: int
 ) -> tuple[Replay, int]:
-    """A replay of a processing element, one cycle a step.
+    """A replay of a processing element, one cycle a step: random cycles, then overflow at each end.
 
     Returns
     -------
     replay, number of cycles
     """
-    terms = spec.terms if isinstance(spec, MacSpec) else 0
-    cycles = _ELEMENT_CYCLES + 4 * terms
-    stream = element_stream(spec, cycles=cycles, rng=np.random.default_rng(seed))
+    runs = overflow_runs(spec) if isinstance(spec, MacSpec) else ()
+    runs = tuple(run for run in runs if run.cycles <= _LONGEST_RUN)
+    stream = element_stream(spec, cycles=_ELEMENT_CYCLES, rng=np.random.default_rng(seed), runs=runs)
     masks = {
         port: np.where(checked[:, None], np.uint8(0xFF), np.uint8(0))
         * np.ones((1, -(-stream.widths[port] // 8)), np.uint8)
@@ -149,7 +193,7 @@ def element_replay(
         masks=masks,
         clock="clk",
     )
-    return replay, cycles
+    return replay, len(stream.inputs["a"])
 
 
 def pack(values: npt.ArrayLike, width: int, *, lanes: int = 1) -> Bits:

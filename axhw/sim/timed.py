@@ -16,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 
 from axhw.errors import AxhwError
-from axhw.sim._waveforms import simulate_pairs
 from axhw.sim.activity import Activity
 from axhw.synth.netlist import CONSTANT_1, GateGraph
 from axhw.synth.timing import TimingReport
@@ -68,6 +67,9 @@ def timed_activity(
         )
     if values.dtype != np.uint8 or int(values.max(initial=0)) > 1:
         raise AxhwError(f"Expected values of 0 and 1 as uint8, found {values.dtype} up to {values.max(initial=0)}.")
+    # numba takes a fifth of a second to import: designs that are in the store already do without.
+    from axhw.sim._waveforms import simulate_pairs
+
     launch = timing.arrival_ns[graph.sources]
     launch_fs = np.rint(np.where(np.isneginf(launch), 0.0, launch) * _FS_PER_NS).astype(np.int64)
     tables = [function.truth_table.astype(np.uint8) for function in graph.functions]

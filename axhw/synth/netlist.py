@@ -7,15 +7,17 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import networkx as nx
 import numpy as np
 import numpy.typing as npt
 
 from axhw.errors import AxhwError
 from axhw.synth.liberty.function import BooleanFunction
 from axhw.synth.liberty.library import CellLibrary
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 CONSTANT_0 = 0
 CONSTANT_1 = 1
@@ -118,9 +120,12 @@ class Netlist:
         )
         return hashlib.sha256(body.encode()).hexdigest()
 
-    def graph(self, library: CellLibrary) -> nx.DiGraph:
-        """The netlist as a networkx graph: a node per instance and port, an edge per driven pin."""
-        view = nx.DiGraph(name=self.name)
+    def graph(self, library: CellLibrary) -> nx.MultiDiGraph:
+        """The netlist as a networkx graph: a node per instance and port, an edge per driven pin and output bit."""
+        # networkx takes longer to import than a netlist to levelise, and only this view needs it.
+        import networkx as nx
+
+        view = nx.MultiDiGraph(name=self.name)
         drivers: dict[int, str] = {}
         for port, nets in self.inputs.items():
             view.add_node(port, kind="input")

@@ -16,7 +16,7 @@ from axhw.sim.testbenches.replay import FOLDER_VARIABLE
 
 def main(folder: Path) -> None:
     """Simulate the sources in `folder` as its ``plan.json`` says."""
-    plan = json.loads((folder / "plan.json").read_text())
+    plan = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
     runner = get_runner(plan["simulator"])
     build = folder / "build"
     runner.build(

@@ -25,7 +25,7 @@ _HALF_PERIOD_NS = 5
 async def replay(dut: Any) -> None:
     """Drive each step's inputs, let the design settle (or clock it), and compare the outputs."""
     folder = Path(os.environ[FOLDER_VARIABLE])
-    plan = json.loads((folder / "plan.json").read_text())
+    plan = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
     with np.load(folder / "vectors.npz", allow_pickle=False) as vectors:
         inputs = {port: _integers(vectors[f"in.{port}"]) for port in plan["inputs"]}
         outputs = {port: _integers(vectors[f"out.{port}"]) for port in plan["outputs"]}
@@ -52,7 +52,7 @@ async def replay(dut: Any) -> None:
             getattr(dut, clock).value = 1
             await Timer(_HALF_PERIOD_NS, "ns")
         outcome["steps"] += 1
-    (folder / "outcome.json").write_text(json.dumps(outcome))
+    (folder / "outcome.json").write_text(json.dumps(outcome), encoding="utf-8")
     if outcome["mismatches"]:
         raise AssertionError(f"{outcome['mismatches']} wrong outputs, the first at {outcome['first']}")
 

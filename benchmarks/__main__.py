@@ -1,0 +1,48 @@
+"""Run the benchmarks and keep their tables in reports/.
+
+Usage: python -m benchmarks [NAME ...]
+"""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+from axhw import __version__
+
+BENCHMARKS = {
+    "bench_tables": "product-tables",
+    "gen_stages": "gen-stages",
+    "library_fit": "library-fit",
+    "compare_opensta": "timing-and-energy",
+    "compare_icarus": "timed-activity",
+}
+"""Module of each benchmark and the report it makes."""
+
+REPORTS = Path(__file__).resolve().parents[1] / "reports"
+
+
+def main() -> None:
+    """Run the named benchmarks, or all of them, one after the other."""
+    names = sys.argv[1:] or list(BENCHMARKS)
+    for name in names:
+        if name not in BENCHMARKS:
+            sys.exit(f"Expected a benchmark out of {', '.join(BENCHMARKS)}, found {name!r}.")
+    for name in names:
+        print(f"benchmarks.{name}", file=sys.stderr)
+        module = f"benchmarks.{name}"
+        output = subprocess.run([sys.executable, "-m", module], stdout=subprocess.PIPE, text=True, check=True).stdout
+        title = __import__(module, fromlist=["__doc__"]).__doc__.splitlines()[0]
+        text = (
+            f"# {title.rstrip('.')}\n\n"
+            f"Made by `python -m benchmarks {name}` with axhw {__version__}, Python {platform.python_version()} "
+            f"on {platform.machine()}.\n\n```\n{output.rstrip()}\n```\n"
+        )
+        (REPORTS / f"{BENCHMARKS[name]}.md").write_text(text)
+        print(output)
+
+
+if __name__ == "__main__":
+    main()
