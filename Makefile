@@ -2,13 +2,14 @@
 # make test   set up, check types, style and import directions, run the tests
 # make lint   the checks alone
 # make bench  measure what we claim about speed and accuracy; results in reports/
+# make figures  redraw the figures that README shows
 
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench figures clean
 .DEFAULT_GOAL := demo
 
 # A Debian or Ubuntu python3 has no ensurepip until python3-venv is there.
@@ -44,6 +45,9 @@ test: lint $(VENV)/.simulators
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
+
+figures: demo
+	cp reports/demo/figures/energy.png reports/
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
