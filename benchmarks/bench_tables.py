@@ -20,10 +20,10 @@ from axhw.sim.product_table import extract, verify
 from axhw.sim.rank import table_rank
 from axhw.sim.sampled import verify_sampled
 from axhw.synth.engines import find_engine
-from axhw.synth.liberty.function import BooleanFunction
 from axhw.synth.liberty.library import CellLibrary
+from axhw.synth.liberty.verilog import cell_models
 from axhw.synth.libraries import DEFAULT, load_library
-from axhw.synth.netlist import Netlist, levelize
+from axhw.synth.netlist import levelize
 from axhw.synth.synthesis import Synthesis, SynthesisJob, to_rtlil
 
 SPECS = ("exact", "exact:encoding=baugh_wooley", "roup:p=1,r=4", "evoapprox:mul8s_1L2L", "mitchell")
@@ -59,28 +59,14 @@ def best_ms(work: Callable[[], object], *, repetitions: int = 20) -> float:
     return 1e3 * min(times)
 
 
-def cell_models(netlist: Netlist, library: CellLibrary) -> str:
-    """Verilog of the combinational cells that the netlist uses."""
-    modules = []
-    for name in sorted({instance.cell for instance in netlist.instances}):
-        cell = library.cells[name]
-        pins = [*cell.inputs, *cell.outputs]
-        lines = [f"module {name}({', '.join(f'{pin.direction} {pin.name}' for pin in pins)});"]
-        lines += [
-            f"  assign {pin.name} = {BooleanFunction.parse(pin.function).verilog()};"
-            for pin in cell.outputs
-            if pin.function is not None
-        ]
-        modules.append("\n".join([*lines, "endmodule"]))
-    return "\n".join(modules)
-
-
 def icarus_ms(synthesis: Synthesis, library: CellLibrary) -> tuple[float, float, list[int]]:
     """Compile time, run time and the products of a plain Verilog testbench over all pairs."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         (root / "netlist.v").write_text(synthesis.netlist_verilog)
-        (root / "cells.v").write_text(cell_models(synthesis.netlist, library))
+        (root / "cells.v").write_text(
+            cell_models(library, sorted({instance.cell for instance in synthesis.netlist.instances}))
+        )
         (root / "testbench.v").write_text(TESTBENCH.format(top=synthesis.name))
         compiler = ["iverilog", "-g2012", "-s", "testbench", "-o", "sim", "testbench.v", "netlist.v", "cells.v"]
         compiling = best_ms(lambda: subprocess.run(compiler, cwd=root, check=True), repetitions=1)
