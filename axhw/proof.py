@@ -10,6 +10,7 @@ from axhw.errors import VerificationError
 from axhw.hdl.registry import DesignSpec
 from axhw.hdl.spec import MultiplierSpec
 from axhw.sim import product_table
+from axhw.sim.closed_form import closed_form_metrics, factored_rank
 from axhw.sim.element import ElementSpec, element_products, extract_element_table, verify_element
 from axhw.sim.equivalence import TIME_LIMIT_S, prove_equivalence
 from axhw.sim.metrics import ErrorMetrics, exact_metrics, factor_moments, sampled_metrics
@@ -131,7 +132,7 @@ def _prove_wide(
             netlist_sha256=netlist.sha256,
             table_sha256=None,
         ),
-        metrics=sampled.metrics,
+        metrics=closed_form_metrics(spec) or sampled.metrics,
         table=None,
         rank=_known_rank(spec),
     )
@@ -157,7 +158,8 @@ def _prove_wide_element(
         verification=Verification(
             method=method, pairs=len(stream), netlist_sha256=synthesis.netlist.sha256, table_sha256=None
         ),
-        metrics=sampled_metrics(
+        metrics=closed_form_metrics(multiplier)
+        or sampled_metrics(
             products,
             stream.a * stream.b,
             width=multiplier.width,
@@ -170,9 +172,6 @@ def _prove_wide_element(
 
 
 def _known_rank(spec: MultiplierSpec) -> int | None:
-    """The rank of a table that is too large to look at: 0 or 1 for one product of operand functions."""
+    """The rank of a table that is too large to look at, from its factors."""
     factors = spec.factors()
-    # More terms may depend on each other.
-    if factors is None or factors.rank > 1:
-        return None
-    return int(factors.left.any() and factors.right.any())
+    return None if factors is None else factored_rank(factors)

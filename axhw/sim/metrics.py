@@ -173,22 +173,34 @@ def _figures(
     relative = magnitude[nonzero] / np.abs(exact[nonzero])
     # Squares of 16-bit errors pass int64.
     squares = error.astype(np.float64) ** 2
-    mae, wce = float(magnitude.mean()), int(magnitude.max())
+    return named_figures(
+        mae=float(magnitude.mean()),
+        wce=int(magnitude.max()),
+        mre=float(relative.mean()) if relative.size else 0.0,
+        wcre=float(relative.max()) if relative.size else 0.0,
+        wrong=float(np.count_nonzero(error)) / error.size,
+        pairs=error.size,
+        width=width,
+        signed=signed,
+    ) | {"mse": float(squares.mean()), "bias": float(error.mean()), "variance": float(error.var())}
+
+
+def named_figures(
+    *, mae: float, wce: int, mre: float, wcre: float, wrong: float, pairs: int, width: int, signed: bool
+) -> dict[str, Any]:
+    """The fields of `ErrorMetrics` that follow from means and maxima; relative errors and `wrong` are shares of 1."""
     denominator = 1 << (2 * width - 2) if signed else ((1 << width) - 1) ** 2
     return {
         "mae": mae,
         "mae_pct": mae * 100 / 4.0**width,
         "wce": wce,
         "wce_pct": wce * 100 / 4.0**width,
-        "mre_pct": 100 * float(relative.mean()) if relative.size else 0.0,
-        "wcre_pct": 100 * float(relative.max()) if relative.size else 0.0,
-        "ep_pct": 100 * float(np.count_nonzero(error)) / error.size,
-        "mse": float(squares.mean()),
-        "bias": float(error.mean()),
-        "variance": float(error.var()),
+        "mre_pct": 100 * mre,
+        "wcre_pct": 100 * wcre,
+        "ep_pct": 100 * wrong,
         "nmed": mae / denominator,
         "nmed_denominator": denominator,
-        "pairs": error.size,
+        "pairs": pairs,
     }
 
 
