@@ -56,7 +56,7 @@ def compare(name: str, library: LibrarySource, text: str) -> None:
     values = source_values(netlist, graph, {"a": stream.a, "b": stream.b})
     short = values[: PAIRS + 1]
     reference = icarus.count_transitions(
-        netlist, graph, timing, {"a": stream.a[: PAIRS + 1], "b": stream.b[: PAIRS + 1]}
+        netlist, graph, library.cells, timing, {"a": stream.a[: PAIRS + 1], "b": stream.b[: PAIRS + 1]}
     )
     gates = graph.output
     theirs = reference.transitions[gates]

@@ -13,8 +13,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from axhw.synth.liberty.function import verilog_name
-from axhw.synth.netlist import GateFunction, GateGraph, Netlist
+from axhw.sim.sdf import sdf
+from axhw.synth.liberty.library import CellLibrary
+from axhw.synth.liberty.specify import TIMESCALE, timing_models
+from axhw.synth.names import verilog_names
+from axhw.synth.netlist import GateGraph, Netlist
 from axhw.synth.timing import TimingReport
 from benchmarks.designs import net_names, structural_verilog
 
@@ -33,15 +36,21 @@ def available() -> bool:
 
 
 def count_transitions(
-    netlist: Netlist, graph: GateGraph, timing: TimingReport, operands: Mapping[str, npt.NDArray[np.int64]]
+    netlist: Netlist,
+    graph: GateGraph,
+    library: CellLibrary,
+    timing: TimingReport,
+    operands: Mapping[str, npt.NDArray[np.int64]],
 ) -> Count:
-    """Simulate a combinational netlist, each vector long enough to settle."""
+    """Simulate a combinational netlist with the files of ``axhw export --format sdf``, each vector until it settles."""
     nets = sorted(set(graph.output.tolist()))
+    verilog = structural_verilog(netlist)
+    names = verilog_names(netlist, verilog)
     with tempfile.TemporaryDirectory() as folder:
         files = {
-            "cells.v": "`timescale 1ps/1fs\n" + "".join(_cell(function) for function in graph.functions),
-            "top.v": "`timescale 1ps/1fs\n" + structural_verilog(netlist),
-            "top.sdf": _sdf(graph, timing),
+            "cells.v": timing_models(library, sorted({instance.cell for instance in netlist.instances})),
+            "top.v": f"{TIMESCALE}\n{verilog}",
+            "top.sdf": sdf(netlist, graph, library, timing, names),
             "vectors.hex": _vectors(netlist, operands),
             "bench.v": _testbench(netlist, nets, len(next(iter(operands.values()))), 4000 * timing.delay_ns),
         }
@@ -58,32 +67,6 @@ def count_transitions(
         if word == "NET":
             transitions[int(rest[0])] = int(rest[1])
     return Count(transitions=transitions, seconds=seconds)
-
-
-def _cell(function: GateFunction) -> str:
-    output, inputs = verilog_name(function.pin), [verilog_name(pin) for pin in function.inputs]
-    paths = "".join(f"    ({pin} => {output}) = (0, 0);\n" for pin in inputs)
-    return (
-        f"module {verilog_name(function.cell)}({', '.join([output, *inputs])});\n"
-        f"  output {output};\n"
-        + "".join(f"  input {pin};\n" for pin in inputs)
-        + f"  assign {output} = {function.expression.verilog()};\n"
-        + (f"  specify\n{paths}  endspecify\n" if inputs else "")
-        + "endmodule\n"
-    )
-
-
-def _sdf(graph: GateGraph, timing: TimingReport) -> str:
-    lines = ['(DELAYFILE (SDFVERSION "3.0") (DESIGN "top") (DIVIDER .) (TIMESCALE 1ps)']
-    for gate, index in enumerate(graph.function):
-        function = graph.functions[index]
-        entries = [
-            f"(IOPATH {pin} {function.pin} ({1000 * rise:.3f}) ({1000 * fall:.3f}))"
-            for pin, (rise, fall) in zip(function.inputs, timing.iopath_delay_ns[gate], strict=False)
-        ]
-        where = f'(CELLTYPE "{function.cell}") (INSTANCE dut.u{graph.instance[gate]})'
-        lines.append(f"(CELL {where} (DELAY (ABSOLUTE {' '.join(entries)})))")
-    return "\n".join([*lines, ")", ""])
 
 
 def _vectors(netlist: Netlist, operands: Mapping[str, npt.NDArray[np.int64]]) -> str:
@@ -103,7 +86,7 @@ def _testbench(netlist: Netlist, nets: list[int], vectors: int, settle_ps: float
     inputs = f"{{{', '.join(netlist.inputs)}}}"
     return "\n".join(
         [
-            "`timescale 1ps/1fs",
+            TIMESCALE,
             "module bench;",
             *(f"  reg [{len(bits) - 1}:0] {port};" for port, bits in netlist.inputs.items()),
             *(f"  wire [{len(bits) - 1}:0] {port};" for port, bits in netlist.outputs.items()),
@@ -114,7 +97,7 @@ def _testbench(netlist: Netlist, nets: list[int], vectors: int, settle_ps: float
             *(f"  integer c{net} = 0;" for net in nets),
             *(f"  always @(dut.{names[net]}) if (counting) c{net} = c{net} + 1;" for net in nets),
             "  initial begin",
-            '    $sdf_annotate("top.sdf");',
+            '    $sdf_annotate("top.sdf", dut);',
             '    $readmemh("vectors.hex", vectors);',
             f"    {inputs} = vectors[0];",
             f"    #{settle_ps:.0f} counting = 1;",

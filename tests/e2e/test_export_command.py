@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from axhw.cli.main import main
+from axhw.export import FORMATS
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of a command."""
+    capsys.readouterr()
+    code = main(list(arguments))
+    output = capsys.readouterr()
+    return code, output.out, output.err
+
+
+@pytest.fixture
+def design(capsys: pytest.CaptureFixture[str]) -> str:
+    assert run(capsys, "gen", "-m", "exact", "--width", "4")[0] == 0
+    return "exact4s"
+
+
+FILES = {
+    "csv": ["multipliers.csv", "luts/exact4s.csv"],
+    "npz": ["multipliers.csv", "luts/exact4s.npz"],
+    "parquet": ["multipliers.parquet", "luts/exact4s.parquet"],
+    "sdf": ["exact4s/netlist.v", "exact4s/netlist.sdf", "exact4s/cells_timing.v"],
+    "saif": ["exact4s/activity.saif"],
+    "vcd": ["exact4s/waves.vcd"],
+    "accelergy": ["ERT.yaml", "ART.yaml", "axhw.lib.yaml", "library/exact4s.csv"],
+    "hwcomponents": ["axhw_components.py"],
+}
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_json_lists_the_files(capsys: pytest.CaptureFixture[str], tmp_path: Path, design: str, format: str) -> None:
+    if format == "parquet":
+        pytest.importorskip("pyarrow")
+    out = tmp_path / "out"
+    code, stdout, stderr = run(capsys, "export", design, "--format", format, "--out", str(out), "--json")
+    assert (code, stderr) == (0, "")
+    document = json.loads(stdout)
+    assert document == {"designs": [design], "files": [str(out / name) for name in FILES[format]]}
+    assert all(Path(path).is_file() for path in document["files"])
+    stdout = run(capsys, "export", "exact:width=4", "--format", format, "--out", str(out))[1]
+    assert stdout.splitlines() == document["files"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ("--format sdf --pairs 8", "Expected --format saif or vcd beside --pairs, found sdf"),
+        ("--format csv --seed 2", "Expected --format saif or vcd beside --seed, found csv"),
+        ("--format hwcomponents --period-ns 2", "Expected --format saif or vcd beside --period-ns, found hwcomponents"),
+        ("--library x.lib", "Expected --format sdf or saif or vcd beside --library, found csv"),
+        ("--format vcd --conditional", "Expected --format sdf beside --conditional, found vcd"),
+        ("--format vcd --pairs 0", "Invalid value for '--pairs': 0 is not in the range x>=1"),
+        ("--format vcd --period-ns 0.1", "Expected a period in which exact4s settles, more than"),
+        ("--format saif --period-ns -1", "Expected a period of 0.001 ns or more, found -1.0."),
+        ("--format sdf --library no.lib", "Expected a Liberty file at no.lib, found: No such file"),
+        ("--format spef", "Invalid value for '--format': 'spef' is not one of 'csv'"),
+    ],
+)
+def test_errors_are_one_sentence(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, design: str, arguments: str, sentence: str
+) -> None:
+    code, stdout, stderr = run(capsys, "export", design, "--out", str(tmp_path), *arguments.split())
+    assert (code, stdout) == (2, "")
+    (line,) = stderr.splitlines()
+    assert line.startswith(f"axhw: {sentence}")
