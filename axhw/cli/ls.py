@@ -1,34 +1,110 @@
-"""``axhw ls``: the stored designs."""
+"""``axhw ls``: the stored designs, all or some, in any order, or their Pareto front."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
 import click
 
-from axhw.cli.options import json_option, print_json
+from axhw.cli.options import json_option, print_json, warn_of_unreadable
 from axhw.cli.tables import plain_table, stdout
-from axhw.record import DesignRecord
+from axhw.errors import AxhwError
+from axhw.index import Index
+from axhw.selection import check_column, choose, columns_of, flat_row, pareto_front
 from axhw.store import Store
 
-_FIGURES = ("area_um2", "delay_ns", "energy_fj", "mae", "wce", "mre_pct", "rank")
+_HEADINGS = {
+    "area_um2": "um2",
+    "delay_ns": "ns",
+    "energy_fj": "fJ",
+    "mae": "MAE",
+    "wce": "WCE",
+    "mre_pct": "MRE %",
+    "rank": "rank",
+}
 
 
 @click.command("ls")
+@click.option("--where", metavar="CONDITION", default=None, help="Only designs like 'mae_pct<0.5 and family=roup'.")
+@click.option("--sort", metavar="COLUMN", default=None, help="Order. [default: oldest first]")
+@click.option("--desc", is_flag=True, help="Largest first.")
+@click.option("--limit", type=click.IntRange(min=1), default=None, help="At most so many.")
+@click.option("--pareto", metavar="COLUMN,...", default=None, help="Only designs that no other beats in all of these.")
+@click.option(
+    "--figure", type=click.Path(path_type=Path), default=None, help="Draw the front of --pareto X,Y: FILE.svg or .png."
+)
 @json_option
-def command(as_json: bool) -> None:
-    """List the stored designs, oldest first."""
+def command(
+    where: str | None,
+    sort: str | None,
+    desc: bool,
+    limit: int | None,
+    pareto: str | None,
+    figure: Path | None,
+    as_json: bool,
+) -> None:
+    """List the stored designs, oldest first.
+
+    \b
+    axhw ls --where 'mae_pct<0.5 and (family=roup or family=bam)' --sort energy_fj --limit 10
+    axhw ls --pareto mae_pct,energy_fj --figure front.svg
+    """
+    if desc and sort is None:
+        raise AxhwError("Expected --sort COLUMN beside --desc, found no column to order by.")
+    axes = [] if pareto is None else [column.strip() for column in pareto.split(",")]
+    if figure is not None:
+        if len(axes) != 2:
+            raise AxhwError(f"Expected --pareto X,Y with two columns to draw a figure of, found {pareto or 'none'}.")
+        from axhw.report.front import check_figure_path
+
+        check_figure_path(figure)
     store = Store.default()
-    summaries = [DesignRecord.from_entry(entry).summary() for entry in store.designs()]
+    index = Index(store)
+    summaries = {summary["key"]: summary for summary in index.summaries()}
+    warn_of_unreadable(index)
+    rows = [flat_row(summary) for summary in summaries.values()]
+    columns = columns_of(rows)
+    for column in [*axes, *filter(None, [sort])] if rows else ():
+        check_column(column, columns)
+    chosen = choose(rows, where=where)
+    listed = pareto_front(chosen, axes) if axes else chosen
+    if sort is not None:
+        listed = choose(listed, sort=sort, descending=desc)
+    if figure is not None:
+        _draw(chosen, listed, axes, figure)
+    listed = listed[:limit]
     if as_json:
-        print_json({"store": str(store.root), "designs": summaries})
+        document: dict[str, Any] = {"store": str(store.root), "designs": [summaries[row["key"]] for row in listed]}
+        if figure is not None:
+            document["figure"] = str(figure)
+        print_json(document)
         return
-    table = plain_table("name", "key", "um2", "ns", "fJ", "MAE", "WCE", "MRE %", "rank", "library", left=2)
-    for summary in summaries:
-        figures = (_text(summary[column]) for column in _FIGURES)
-        table.add_row(summary["name"], summary["key"][:8], *figures, summary["library"])
+    named = [column for column in [*axes, sort] if column is not None]
     console = stdout()
-    if summaries:
-        console.print(table)
-    console.print(f"[dim]{len(summaries)} designs in {store.root}[/dim]", soft_wrap=True)
+    if listed:
+        console.print(_table(listed, named))
+    number = f"{len(listed)} designs" if len(listed) == len(rows) else f"{len(listed)} of {len(rows)} designs"
+    console.print(f"[dim]{number} in {store.root}[/dim]", soft_wrap=True)
+    if figure is not None:
+        console.print(f"[dim]figure in {figure}[/dim]", soft_wrap=True)
+
+
+def _draw(rows: Sequence[dict[str, Any]], front: Sequence[dict[str, Any]], axes: Sequence[str], path: Path) -> None:
+    # matplotlib takes longer to import than thousands of designs to list.
+    from axhw.report.front import draw_front, save_figure
+
+    save_figure(draw_front(rows, front, x=axes[1], y=axes[0]), path)
+
+
+def _table(rows: Sequence[dict[str, Any]], named: Sequence[str]) -> Any:
+    """A row per design; the columns that the user named come after the usual ones."""
+    figures = list(dict.fromkeys([*_HEADINGS, *(name for name in named if name not in ("name", "key", "library"))]))
+    table = plain_table("name", "key", *(_HEADINGS.get(figure, figure) for figure in figures), "library", left=2)
+    for row in rows:
+        table.add_row(row["name"], row["key"][:8], *(_text(row.get(figure)) for figure in figures), row["library"])
+    return table
 
 
 def _text(value: object) -> str:

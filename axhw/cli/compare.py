@@ -1,0 +1,82 @@
+"""``axhw compare``: stored designs side by side."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import click
+
+from axhw.cli.options import json_option, print_json
+from axhw.cli.specs import stored_design
+from axhw.cli.tables import plain_table, stdout
+from axhw.errors import AxhwError
+from axhw.store import Store
+
+_TEXT = ("library", "corner", "engine", "stream")
+_FIGURES = (
+    "area_um2",
+    "delay_ns",
+    "energy_fj",
+    "energy_zero_delay_fj",
+    "leakage_nw",
+    "cells",
+    "mae",
+    "mae_pct",
+    "wce",
+    "wce_pct",
+    "mre_pct",
+    "ep_pct",
+    "mse",
+    "bias",
+    "variance",
+    "rank",
+)
+
+
+@click.command("compare")
+@click.argument("designs", nargs=-1, required=True, metavar="DESIGN...")
+@json_option
+def command(designs: tuple[str, ...], as_json: bool) -> None:
+    """Compare stored DESIGNS (names, keys or specs) side by side; ratios are to the first.
+
+    \b
+    axhw compare exact roup:p=2,r=3 bam8s_ha1_hb0_v4
+    """
+    if len(designs) < 2:
+        raise AxhwError("Expected two designs or more to compare, found one.")
+    store = Store.default()
+    summaries = [stored_design(store, word).summary() for word in designs]
+    first = summaries[0]
+    ratios = [{figure: _ratio(summary[figure], first[figure]) for figure in _FIGURES} for summary in summaries]
+    if as_json:
+        print_json({"relative_to": first["name"], "designs": summaries, "ratios": ratios})
+        return
+    table = plain_table("", *(heading for summary in summaries for heading in (summary["name"], "")))
+    for figure in _FIGURES:
+        cells = []
+        for number, (summary, ratio) in enumerate(zip(summaries, ratios)):
+            known = number > 0 and ratio[figure] is not None
+            cells += [_text(summary[figure]), f"[dim]{ratio[figure]:.3f} x[/dim]" if known else ""]
+        table.add_row(figure, *cells)
+    for key in _TEXT:
+        values = [str(summary[key]) for summary in summaries]
+        if len(set(values)) > 1:
+            table.add_row(key, *(cell for value in values for cell in (value, "")))
+    console = stdout()
+    console.print(table)
+    console.print(f"[dim]ratios to {first['name']}; {first['library']}, {first['stream']}[/dim]", soft_wrap=True)
+
+
+def _ratio(value: Any, base: Any) -> float | None:
+    """None where one of them is unknown or the base is 0."""
+    if value is None or not base:
+        return None
+    ratio = float(value / base)
+    return ratio if math.isfinite(ratio) else None
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,.4g}" if isinstance(value, float) else f"{value:,}"
