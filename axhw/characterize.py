@@ -15,7 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from axhw import __version__
+from axhw.breakdown import breakdown_job, measure_breakdown
 from axhw.hdl.registry import DesignSpec, describe
+from axhw.hdl.spec import MultiplierSpec
 from axhw.measure import Conditions, measure_cost
 from axhw.proof import prove
 from axhw.record import DesignRecord, Provenance, document_of
@@ -37,6 +39,7 @@ def characterize(
     engine: Engine | None = None,
     store: Store | None = None,
     conditions: Conditions | None = None,
+    threads: int | None = None,
     stage: Stage = lambda name: None,
 ) -> DesignRecord:
     """The record of a design, from the store or made and stored.
@@ -51,6 +54,8 @@ def characterize(
     store : Store, optional
         The user's by default.
     conditions : Conditions, optional
+    threads : int, optional
+        Of the timed simulation; by default one per processor.
     stage : callable, optional
         Called with the name of each stage as it begins.
 
@@ -79,12 +84,24 @@ def characterize(
     graph = levelize(synthesis.netlist, library.cells)
     proof = prove(spec, synthesis, graph, library=library.cells, engine=engine, seed=conditions.seed)
     stage("cost")
-    cost = measure_cost(spec, synthesis, library=library.cells, conditions=conditions)
+    cost = measure_cost(spec, synthesis, library=library.cells, conditions=conditions, graph=graph, threads=threads)
+    breakdown = None
+    if not isinstance(spec, MultiplierSpec):
+        stage("shares")
+        breakdown = measure_breakdown(
+            spec,
+            store.synthesise(breakdown_job(job)),
+            cost=cost,
+            library=library.cells,
+            conditions=conditions,
+            threads=threads,
+        )
     stage("store")
     document = document_of(
         spec,
         proof=proof,
         cost=cost,
+        breakdown=breakdown,
         provenance=Provenance(
             axhw_version=__version__,
             code_sha256=code_digest(),
@@ -115,7 +132,7 @@ def code_digest() -> str:
     digest = hashlib.sha256()
     package = Path(__file__).parent
     rooms = (sorted((package / room).rglob("*.py")) for room in ("hdl", "synth", "sim"))
-    core = (package / name for name in ("characterize.py", "measure.py", "proof.py"))
+    core = (package / name for name in ("breakdown.py", "characterize.py", "measure.py", "proof.py"))
     for path in itertools.chain(*rooms, core):
         digest.update(f"{path.relative_to(package).as_posix()}\0".encode())
         digest.update(path.read_bytes())

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from axhw.errors import AxhwError
 from axhw.hdl.pe.mac import MacSpec
-from axhw.hdl.registry import DesignSpec
+from axhw.hdl.pe.systolic import SystolicSpec
+from axhw.hdl.registry import DesignSpec, ElementSpec
 from axhw.hdl.spec import MultiplierSpec
 from axhw.sim.activity import Activity, Mode, source_values, zero_delay_activity
+from axhw.sim.array_workload import workload_values
 from axhw.sim.bitparallel import evaluate, port_words
 from axhw.sim.bits import pack_operands
 from axhw.sim.clocked import run_clocked
-from axhw.sim.element import ElementSpec, operand_grid, steady_inputs
+from axhw.sim.element import operand_grid, steady_inputs
 from axhw.sim.operands import OperandStream, uniform
+from axhw.sim.systolic import MappedArray
 from axhw.sim.timed import timed_activity
 from axhw.synth.cost import Cost
 from axhw.synth.liberty.library import CellLibrary
-from axhw.synth.netlist import GateGraph, levelize
+from axhw.synth.netlist import GateGraph, Netlist, levelize
 from axhw.synth.power import EnergyReport, measure_energy
 from axhw.synth.synthesis import Synthesis
 from axhw.synth.timing import TimingReport, analyze_timing
@@ -30,6 +34,8 @@ TIMING_MODEL = "NLDM with slews, zero wire; activity timed with inertial filteri
 
 MIN_PAIRS = 64
 
+# The upper bound takes twice the time of the headline figure and needs no more than two digits.
+_TRANSPORT_OPERATIONS = 1024
 # An element's operands are cut into parallel streams; each loses the cycles that fill the pipeline.
 _STREAMS = 64
 _MIN_CYCLES = 64
@@ -82,6 +88,8 @@ def measure_cost(
     library: CellLibrary,
     conditions: Conditions,
     stream: OperandStream | None = None,
+    graph: GateGraph | None = None,
+    threads: int | None = None,
 ) -> Cost:
     """What a mapped design costs.
 
@@ -89,9 +97,13 @@ def measure_cost(
     ----------
     stream : OperandStream, optional
         The operands whose energy is averaged; uniform pairs as `conditions` say by default.
+    graph : GateGraph, optional
+        ``levelize(synthesis.netlist, library)``, where the caller has it.
+    threads : int, optional
+        Of the timed simulation; by default one per processor.
     """
     netlist = synthesis.netlist
-    graph = levelize(netlist, library)
+    graph = levelize(netlist, library) if graph is None else graph
     timing = analyze_timing(
         netlist,
         library,
@@ -104,9 +116,12 @@ def measure_cost(
         # An operation is the change from one pair to the next.
         stream = uniform(multiplier, pairs=conditions.pairs + 1, seed=conditions.seed)
     if isinstance(spec, MultiplierSpec):
-        activities = _multiplier_activity(spec, synthesis, graph, timing, stream)
+        operations, operands = 1, stream.description
+        activities = _multiplier_activity(spec, synthesis, graph, timing, stream, threads)
     else:
-        activities = _element_activity(spec, synthesis, graph, timing, stream, library)
+        operations = spec.operations
+        values, operands = steady_values(spec, netlist, graph, library, stream)
+        activities = _element_activity(graph, timing, values, threads)
 
     def energy(mode: Mode) -> EnergyReport:
         activity = activities[mode]
@@ -116,8 +131,9 @@ def measure_cost(
             timing,
             rise=activity.rise,
             fall=activity.fall,
-            operations=activity.pairs,
+            operations=activity.pairs * operations,
             one_probability=activity.one_probability,
+            cycles_per_operation=1 / operations,
         )
 
     timed = energy("inertial")
@@ -133,7 +149,7 @@ def measure_cost(
         internal_fj=timed.internal_fj,
         switching_fj=timed.switching_fj,
         clock_fj=timed.clock_fj,
-        toggles=float(inertial.transitions[graph.output].sum()) / inertial.pairs,
+        toggles=float(inertial.transitions[graph.output].sum()) / (inertial.pairs * operations),
         leakage_nw=timed.leakage_nw,
         # nW times us is fJ.
         leakage_fj=timed.leakage_nw / conditions.clock_mhz,
@@ -142,7 +158,7 @@ def measure_cost(
         library_sha256=library.sha256,
         corner=library.corner,
         engine=synthesis.engine,
-        stream=stream.description,
+        stream=operands,
         input_slew_ns=timing.input_slew_ns,
         output_load_ff=timing.output_load_ff,
         timing_model=TIMING_MODEL,
@@ -150,7 +166,12 @@ def measure_cost(
 
 
 def _multiplier_activity(
-    spec: MultiplierSpec, synthesis: Synthesis, graph: GateGraph, timing: TimingReport, stream: OperandStream
+    spec: MultiplierSpec,
+    synthesis: Synthesis,
+    graph: GateGraph,
+    timing: TimingReport,
+    stream: OperandStream,
+    threads: int | None,
 ) -> Mapping[Mode, Activity]:
     netlist = synthesis.netlist
     words = {"a": pack_operands(stream.a, spec.width), "b": pack_operands(stream.b, spec.width)}
@@ -158,39 +179,55 @@ def _multiplier_activity(
     values = source_values(netlist, graph, {"a": stream.a, "b": stream.b})
     return {
         "zero-delay": zero_delay_activity(settled, vectors=len(stream)),
-        "inertial": timed_activity(graph, timing, values, mode="inertial"),
-        "transport": timed_activity(graph, timing, values, mode="transport"),
+        "inertial": timed_activity(graph, timing, values, mode="inertial", threads=threads),
+        "transport": timed_activity(
+            graph, timing, values[: _TRANSPORT_OPERATIONS + 1], mode="transport", threads=threads
+        ),
     }
 
 
-def _element_activity(
-    spec: ElementSpec,
-    synthesis: Synthesis,
-    graph: GateGraph,
-    timing: TimingReport,
-    stream: OperandStream,
-    library: CellLibrary,
-) -> Mapping[Mode, Activity]:
-    """Activity at full throughput: a pair every cycle, a MAC summing all the terms it has room for, or the stream."""
+def steady_values(
+    spec: ElementSpec, netlist: Netlist, graph: GateGraph, library: CellLibrary, stream: OperandStream
+) -> tuple[list[npt.NDArray[np.uint8]], str]:
+    """Settled values of an element's sources at full throughput, as `axhw.sim.timed` takes them.
+
+    A pair every cycle, a MAC summing all the terms it has room for, or the stream; an array runs matrix products.
+
+    Returns
+    -------
+    values : list of (cycles, sources) uint8 arrays
+        Of parallel runs.
+    description : str
+        Of the operands.
+    """
+    if isinstance(spec, SystolicSpec):
+        return workload_values(MappedArray(netlist, graph, library, spec), stream)
     streams = max(1, min(_STREAMS, len(stream) // _MIN_CYCLES))
     a, b = operand_grid(stream, streams=streams)
     terms = spec.terms if isinstance(spec, MacSpec) else 1
-    run = run_clocked(synthesis.netlist, graph, library, steady_inputs(spec, a, b, sum_length=terms))
+    run = run_clocked(netlist, graph, library, steady_inputs(spec, a, b, sum_length=terms))
     # The first cycles fill the pipeline.
-    values = [run.source_values(number)[1 + spec.latency :] for number in range(streams)]
+    return [run.source_values(number)[1 + spec.latency :] for number in range(streams)], stream.description
+
+
+def _element_activity(
+    graph: GateGraph, timing: TimingReport, values: Sequence[npt.NDArray[np.uint8]], threads: int | None
+) -> Mapping[Mode, Activity]:
     position = {int(net): row for row, net in enumerate(graph.sources)}
     result: dict[Mode, Activity] = {}
     settled = []
     for part in values:
         words = {net: pack_operands(part[:, row], 1)[0] for net, row in position.items()}
         settled.append(zero_delay_activity(evaluate(graph, words), vectors=len(part)))
-    result["zero-delay"] = _total(settled)
-    for mode in ("inertial", "transport"):
-        result[mode] = _total([timed_activity(graph, timing, part, mode=mode) for part in values])
+    result["zero-delay"] = total_activity(settled)
+    few = values[: max(1, _TRANSPORT_OPERATIONS // len(values[0]))]
+    inertial = [timed_activity(graph, timing, part, mode="inertial", threads=threads) for part in values]
+    transport = [timed_activity(graph, timing, part, mode="transport", threads=threads) for part in few]
+    result["inertial"], result["transport"] = total_activity(inertial), total_activity(transport)
     return result
 
 
-def _total(parts: list[Activity]) -> Activity:
+def total_activity(parts: Sequence[Activity]) -> Activity:
     """Activity of several streams together."""
     pairs = sum(part.pairs for part in parts)
     return Activity(

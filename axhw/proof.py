@@ -7,17 +7,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from axhw.errors import VerificationError
+from axhw.hdl.pe.systolic import SystolicSpec
 from axhw.hdl.registry import DesignSpec
-from axhw.hdl.spec import MultiplierSpec
+from axhw.hdl.spec import IntegerArray, MultiplierSpec
 from axhw.sim import product_table
 from axhw.sim.closed_form import closed_form_metrics, factored_rank
-from axhw.sim.element import ElementSpec, element_products, extract_element_table, verify_element
+from axhw.sim.element import PairElement, element_products, extract_element_table, verify_element
 from axhw.sim.equivalence import TIME_LIMIT_S, prove_equivalence
 from axhw.sim.metrics import ErrorMetrics, exact_metrics, factor_moments, sampled_metrics
-from axhw.sim.operands import uniform
+from axhw.sim.operands import OperandStream, uniform
 from axhw.sim.product_table import MAX_TABLE_WIDTH, ProductTable
 from axhw.sim.rank import table_rank
 from axhw.sim.sampled import RANDOM_PAIRS, verify_sampled
+from axhw.sim.systolic import MappedArray, extract_array_table, verify_array, verify_products
 from axhw.synth.engines import Engine
 from axhw.synth.liberty.library import CellLibrary
 from axhw.synth.netlist import GateGraph
@@ -79,7 +81,8 @@ def prove(
 
     Multipliers of up to 10 bits are compared with the golden model over all pairs. Wider ones are compared over
     corners and a million random pairs, and their netlist is proved equal to the RTL. Elements are compared
-    over the same pairs without that proof, and over streams with stalls, resets and overflow.
+    over the same pairs without that proof, and over streams with stalls, resets and overflow; a systolic array up
+    to 10 bits in each of its PEs, over matrix products, and over streams of loads, bubbles, resets and overflow.
 
     Raises
     ------
@@ -93,6 +96,8 @@ def prove(
                 spec, synthesis, product_table.extract(synthesis.netlist, graph, spec), method="exhaustive"
             )
         return _prove_wide(spec, synthesis, graph, engine=engine, seed=seed, time_limit_s=time_limit_s)
+    if isinstance(spec, SystolicSpec):
+        return _prove_array(spec, synthesis, graph, library=library, seed=seed)
     streams = verify_element(synthesis.netlist, graph, library, spec, seed=seed)
     events = "stalls, resets and overflow" if streams.overflow else "stalls and resets"
     cycles = f"{streams.cycles} cycles with {events}"
@@ -138,8 +143,34 @@ def _prove_wide(
     )
 
 
+def _prove_array(
+    spec: SystolicSpec, synthesis: Synthesis, graph: GateGraph, *, library: CellLibrary, seed: int
+) -> Proof:
+    array = MappedArray(synthesis.netlist, graph, library, spec)
+    multiplier = spec.multiplier
+    streams = verify_array(array, seed=seed)
+    table = extract_array_table(array) if multiplier.width <= MAX_TABLE_WIDTH else None
+    verify_products(array, seed=seed, table=table)
+    compared = f"matrix products as numpy, and {streams.cycles} cycles with bubbles, reloads, resets and overflow"
+    if table is not None:
+        return _tabulated(multiplier, synthesis, table, method=f"exhaustive through every PE, {compared}")
+    # Sums agree with the golden model, and so do the products in them: the errors are taken from it.
+    stream = uniform(multiplier, pairs=RANDOM_PAIRS, seed=seed)
+    return Proof(
+        verification=Verification(
+            method=compared,
+            pairs=streams.cycles * spec.operations,
+            netlist_sha256=synthesis.netlist.sha256,
+            table_sha256=None,
+        ),
+        metrics=_wide_metrics(multiplier, stream, multiplier.reference(stream.a, stream.b)),
+        table=None,
+        rank=_known_rank(multiplier),
+    )
+
+
 def _prove_wide_element(
-    spec: ElementSpec, synthesis: Synthesis, graph: GateGraph, *, library: CellLibrary, seed: int, method: str
+    spec: PairElement, synthesis: Synthesis, graph: GateGraph, *, library: CellLibrary, seed: int, method: str
 ) -> Proof:
     multiplier = spec.multiplier
     stream = uniform(multiplier, pairs=RANDOM_PAIRS, seed=seed)
@@ -153,21 +184,24 @@ def _prove_wide_element(
             f"differ, the first being a = {stream.a[first]}, b = {stream.b[first]}: the netlist gives "
             f"{products[first]}, the golden model {golden[first]}."
         )
-    factors = multiplier.factors()
     return Proof(
         verification=Verification(
             method=method, pairs=len(stream), netlist_sha256=synthesis.netlist.sha256, table_sha256=None
         ),
-        metrics=closed_form_metrics(multiplier)
-        or sampled_metrics(
-            products,
-            stream.a * stream.b,
-            width=multiplier.width,
-            signed=multiplier.signed,
-            moments=None if factors is None else factor_moments(factors, multiplier.operand_codes()),
-        ),
+        metrics=_wide_metrics(multiplier, stream, products),
         table=None,
         rank=_known_rank(multiplier),
+    )
+
+
+def _wide_metrics(spec: MultiplierSpec, stream: OperandStream, products: IntegerArray) -> ErrorMetrics:
+    factors = spec.factors()
+    return closed_form_metrics(spec) or sampled_metrics(
+        products,
+        stream.a * stream.b,
+        width=spec.width,
+        signed=spec.signed,
+        moments=None if factors is None else factor_moments(factors, spec.operand_codes()),
     )
 
 

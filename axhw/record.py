@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from axhw import __version__
+from axhw.breakdown import Breakdown
 from axhw.errors import AxhwError
 from axhw.hdl.registry import DesignSpec, describe, restore
 from axhw.hdl.spec import MultiplierSpec
@@ -49,6 +50,8 @@ class DesignRecord:
     rank : int or None
         Exact rank of the product table; None where it is not known.
     cost : Cost
+    breakdown : Breakdown or None
+        A processing element by parts; None for a multiplier.
     verification : Verification
     provenance : Provenance
     document : mapping
@@ -61,6 +64,7 @@ class DesignRecord:
     metrics: ErrorMetrics
     rank: int | None
     cost: Cost
+    breakdown: Breakdown | None
     verification: Verification
     provenance: Provenance
     document: Mapping[str, Any]
@@ -156,6 +160,7 @@ class DesignRecord:
             "energy_zero_delay_fj": cost.energy_zero_delay_fj,
             "leakage_nw": cost.leakage_nw,
             "cells": cost.cells,
+            **self._shares(),
             "mae": metrics.mae,
             "mae_pct": metrics.mae_pct,
             "wce": metrics.wce,
@@ -173,6 +178,15 @@ class DesignRecord:
             "stream": cost.stream,
             "corner": cost.corner,
             "key": self.key,
+        }
+
+    def _shares(self) -> dict[str, Any]:
+        if self.breakdown is None:
+            return {"multiplier_area_share": None, "multiplier_energy_share": None, "breakdown": None}
+        return {
+            "multiplier_area_share": self.breakdown.area_share("multiplier"),
+            "multiplier_energy_share": self.breakdown.energy_share("multiplier"),
+            "breakdown": dataclasses.asdict(self.breakdown),
         }
 
     @classmethod
@@ -193,6 +207,7 @@ class DesignRecord:
                 metrics=ErrorMetrics(**document["metrics"]),
                 rank=document["rank"],
                 cost=Cost(**document["cost"]),
+                breakdown=Breakdown(**document["breakdown"]) if document["breakdown"] is not None else None,
                 verification=Verification(**document["verification"]),
                 provenance=Provenance(**document["provenance"]),
                 document=document,
@@ -204,7 +219,9 @@ class DesignRecord:
             ) from error
 
 
-def document_of(spec: DesignSpec, *, proof: Proof, cost: Cost, provenance: Provenance) -> dict[str, Any]:
+def document_of(
+    spec: DesignSpec, *, proof: Proof, cost: Cost, breakdown: Breakdown | None, provenance: Provenance
+) -> dict[str, Any]:
     """What design.json holds, and `DesignRecord.from_entry` reads."""
     return {
         "name": spec.name,
@@ -212,6 +229,7 @@ def document_of(spec: DesignSpec, *, proof: Proof, cost: Cost, provenance: Prove
         "metrics": dataclasses.asdict(proof.metrics),
         "rank": proof.rank,
         "cost": dataclasses.asdict(cost),
+        "breakdown": None if breakdown is None else dataclasses.asdict(breakdown),
         "verification": dataclasses.asdict(proof.verification),
         "provenance": dataclasses.asdict(provenance),
     }

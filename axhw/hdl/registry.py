@@ -24,9 +24,11 @@ from axhw.hdl.families.truncated import TruncatedSpec
 from axhw.hdl.pe.element import ProcessingElementSpec
 from axhw.hdl.pe.mac import MacSpec
 from axhw.hdl.pe.registered import RegisteredSpec
+from axhw.hdl.pe.systolic import SystolicSpec
 from axhw.hdl.spec import MultiplierSpec
 
-DesignSpec: TypeAlias = MultiplierSpec | RegisteredSpec | MacSpec
+ElementSpec: TypeAlias = RegisteredSpec | MacSpec | SystolicSpec
+DesignSpec: TypeAlias = MultiplierSpec | ElementSpec
 
 FAMILIES: Mapping[str, type[MultiplierSpec]] = {
     spec.family: spec
@@ -43,7 +45,9 @@ FAMILIES: Mapping[str, type[MultiplierSpec]] = {
     )
 }
 
-ELEMENTS: Mapping[str, type[RegisteredSpec] | type[MacSpec]] = {spec.kind: spec for spec in (RegisteredSpec, MacSpec)}
+ELEMENTS: Mapping[str, type[RegisteredSpec] | type[MacSpec] | type[SystolicSpec]] = {
+    spec.kind: spec for spec in (RegisteredSpec, MacSpec, SystolicSpec)
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -104,7 +108,7 @@ def create(family: str, parameters: Mapping[str, Any]) -> MultiplierSpec:
     for key, value in parameters.items():
         if key not in known:
             raise AxhwError(f"Expected parameters of {family} ({', '.join(known)}), found {key!r}.")
-        values[key] = _convert(family, known[key], value)
+        values[key] = convert(family, known[key], value)
     return family_class(family)(**values)
 
 
@@ -135,7 +139,7 @@ def parse(text: str, **overrides: Any) -> MultiplierSpec:
         values[key] = value
     for key, value in overrides.items():
         if key in values and key in known:
-            first, second = (_convert(family, known[key], each) for each in (values[key], value))
+            first, second = (convert(family, known[key], each) for each in (values[key], value))
             if first != second:
                 raise AxhwError(f"Expected one value for {key}, found {first} in {text!r} and {second} beside it.")
         values[key] = value
@@ -163,7 +167,7 @@ def _restore_multiplier(document: object) -> MultiplierSpec:
     return create(document["family"], {key: value for key, value in document.items() if key != "family"})
 
 
-def create_element(kind: str, multiplier: MultiplierSpec, parameters: Mapping[str, Any]) -> RegisteredSpec | MacSpec:
+def create_element(kind: str, multiplier: MultiplierSpec, parameters: Mapping[str, Any]) -> ElementSpec:
     """A processing element around a multiplier.
 
     Raises
@@ -180,12 +184,19 @@ def create_element(kind: str, multiplier: MultiplierSpec, parameters: Mapping[st
     return ELEMENTS[kind](multiplier=multiplier, **parameters)
 
 
-def _restore_element(document: Mapping[str, Any]) -> RegisteredSpec | MacSpec:
+def _restore_element(document: Mapping[str, Any]) -> ElementSpec:
     parameters = {key: value for key, value in document.items() if key not in ("element", "multiplier")}
     return create_element(document["element"], _restore_multiplier(document.get("multiplier")), parameters)
 
 
-def _convert(family: str, parameter: Parameter, value: Any) -> Any:
+def convert(family: str, parameter: Parameter, value: Any) -> Any:
+    """The value of a parameter from text as a user types it.
+
+    Raises
+    ------
+    AxhwError
+        If it is of another kind.
+    """
     if isinstance(value, parameter.kind) and not (parameter.kind is int and isinstance(value, bool)):
         return value
     if parameter.kind is int:

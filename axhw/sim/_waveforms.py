@@ -105,13 +105,21 @@ def simulate_pairs(
             stop[target] = free
             if events == 0:
                 continue
+            table = offset[gate]
+            present = state[target]
+            if events == 1:
+                # The most frequent case: nothing can be filtered or overtaken.
+                for k in range(inputs):
+                    if cursor[k] < end[k] and tables[table + (row ^ (1 << k))] != present:
+                        times[free] = times[cursor[k]] + delay[gate, k, FALL if present else RISE]
+                        free += 1
+                        stop[target] = free
+                continue
             if free + events > times.shape[0]:
                 larger = np.empty(2 * (free + events), np.int64)
                 larger[:free] = times[:free]
                 times = larger
             first = free
-            table = offset[gate]
-            present = state[target]
             # Inertial: `pending` is the time of the one scheduled event, -1 for none.
             # Transport: the written waveform is the schedule and `present` its last value.
             pending = np.int64(-1)

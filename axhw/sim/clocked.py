@@ -6,7 +6,7 @@ are what is seen just before it. All flip-flops start at 0.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,9 +17,11 @@ from axhw.hdl.spec import IntegerArray
 from axhw.sim.bitparallel import evaluate
 from axhw.sim.bits import VECTORS_PER_WORD, Words, pack_operands, unpack_product
 from axhw.synth.liberty.function import BooleanFunction
-from axhw.synth.liberty.library import CellLibrary, FlipFlop
-from axhw.synth.netlist import GateGraph, Netlist
+from axhw.synth.liberty.library import Cell, CellLibrary, FlipFlop
+from axhw.synth.netlist import GateGraph, Instance, Netlist
 from axhw.synth.timing_arcs import clock_net
+
+NetArray = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -45,16 +47,16 @@ class ClockedRun:
 
 
 @dataclass(frozen=True)
-class _Register:
-    """A flip-flop's pins by net, and its functions of pins and state; asynchronous controls act at the edge."""
+class _Bank:
+    """Flip-flops of one cell: their pins' nets, and their functions; asynchronous controls act at the edge."""
 
-    pins: Mapping[str, int]
+    pins: Mapping[str, NetArray]
     state: str
     inverted: str
     next_state: BooleanFunction
     clear: BooleanFunction | None
     preset: BooleanFunction | None
-    outputs: tuple[tuple[int, bool], ...]
+    outputs: tuple[tuple[NetArray, bool], ...]
 
 
 def run_clocked(
@@ -91,53 +93,53 @@ def run_clocked(
         )
     cycles, streams = shapes.pop()
     words = -(-streams // VECTORS_PER_WORD)
-    registers = [_register(netlist, library, position) for position in _flip_flops(netlist, library)]
-    states = np.zeros((len(registers), words), np.uint64)
+    banks = _banks(netlist, library)
+    states = [np.zeros((size, words), np.uint64) for size, _ in banks]
     sources = np.zeros((cycles, len(graph.sources), words), np.uint64)
     outputs = {port: np.zeros((cycles, streams), np.int64) for port in netlist.outputs}
-    row = {int(net): position for position, net in enumerate(graph.sources)}
+    row = np.zeros(graph.net_count, np.intp)
+    row[graph.sources] = np.arange(len(graph.sources))
     nets: Words | None = None
     for cycle in range(cycles):
         now = sources[cycle]
         for port, values in inputs.items():
             bits = pack_operands(values[cycle], len(netlist.inputs[port]))
-            for net, word in zip(netlist.inputs[port], bits):
-                now[row[net]] = word
-        for register, state in zip(registers, states):
-            for net, inverted in register.outputs:
-                now[row[net]] = ~state if inverted else state
+            now[row[list(netlist.inputs[port])]] = bits
+        for (_, bank), state in zip(banks, states):
+            for driven, inverted in bank.outputs:
+                now[row[driven]] = ~state if inverted else state
         nets = evaluate(graph, now, out=nets)
         for port, port_nets in netlist.outputs.items():
             signed = port in signed_outputs
             outputs[port][cycle] = unpack_product(nets[list(port_nets)], signed=signed, count=streams)
-        states = np.stack([_next(register, state, nets) for register, state in zip(registers, states)])
+        states = [_next(bank, state, nets) for (_, bank), state in zip(banks, states)]
     return ClockedRun(outputs=outputs, sources=sources)
 
 
-def _flip_flops(netlist: Netlist, library: CellLibrary) -> list[int]:
-    return [
-        position
-        for position, instance in enumerate(netlist.instances)
-        if library.cells[instance.cell].flip_flop is not None
-    ]
+def _banks(netlist: Netlist, library: CellLibrary) -> list[tuple[int, _Bank]]:
+    """The flip-flops with the same cell and connected pins together, each bank with its size."""
+    members: dict[tuple[str, frozenset[str]], list[Instance]] = {}
+    for instance in netlist.instances:
+        if library.cells[instance.cell].flip_flop is not None:
+            members.setdefault((instance.cell, frozenset(instance.pins)), []).append(instance)
+    return [(len(group), _bank(library.cells[cell], group)) for (cell, _), group in members.items()]
 
 
-def _register(netlist: Netlist, library: CellLibrary, position: int) -> _Register:
-    instance = netlist.instances[position]
-    cell = library.cells[instance.cell]
+def _bank(cell: Cell, members: Sequence[Instance]) -> _Bank:
+    pins = {name: np.array([instance.pins[name] for instance in members], np.intp) for name in members[0].pins}
     flip_flop = cell.flip_flop
     assert isinstance(flip_flop, FlipFlop)
     outputs = []
     for pin in cell.outputs:
-        if pin.name in instance.pins:
+        if pin.name in pins:
             if pin.function not in (flip_flop.state, flip_flop.inverted):
                 raise AxhwError(
                     f"Expected output {pin.name} of flip-flop {cell.name} to be its state or the inverse, "
                     f"found {pin.function!r}."
                 )
-            outputs.append((instance.pins[pin.name], pin.function == flip_flop.inverted))
-    return _Register(
-        pins=instance.pins,
+            outputs.append((pins[pin.name], pin.function == flip_flop.inverted))
+    return _Bank(
+        pins=pins,
         state=flip_flop.state,
         inverted=flip_flop.inverted,
         next_state=BooleanFunction.parse(flip_flop.next_state),
@@ -147,17 +149,17 @@ def _register(netlist: Netlist, library: CellLibrary, position: int) -> _Registe
     )
 
 
-def _next(register: _Register, state: Words, nets: Words) -> Words:
+def _next(bank: _Bank, state: Words, nets: Words) -> Words:
     # The next state of a flip-flop with an enable is a function of its state.
-    states = {register.state: state, register.inverted: ~state}
+    states = {bank.state: state, bank.inverted: ~state}
 
     def value(function: BooleanFunction) -> Words:
-        operands = {pin: states[pin] if pin in states else nets[register.pins[pin]] for pin in function.pins}
+        operands = {pin: states[pin] if pin in states else nets[bank.pins[pin]] for pin in function.pins}
         return np.broadcast_to(function.evaluate(operands), state.shape)
 
-    following = value(register.next_state)
-    if register.preset is not None:
-        following = following | value(register.preset)
-    if register.clear is not None:
-        following = following & ~value(register.clear)
+    following = value(bank.next_state)
+    if bank.preset is not None:
+        following = following | value(bank.preset)
+    if bank.clear is not None:
+        following = following & ~value(bank.clear)
     return following

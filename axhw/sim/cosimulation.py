@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from axhw.hdl.pe.systolic import SystolicSpec
 from axhw.hdl.registry import DesignSpec
 from axhw.hdl.spec import MultiplierSpec
 from axhw.sim.simulators import Simulator, simulate
-from axhw.sim.testbench import element_replay, multiplier_replay
+from axhw.sim.systolic import array_replay
+from axhw.sim.testbench import element_replay, multiplier_replay, wrong_pair
 
 Level = Literal["rtl", "gates"]
 LEVELS: tuple[Level, ...] = get_args(Level)
@@ -64,14 +66,21 @@ def cosimulate(
         replay, vectors = multiplier_replay(
             spec, module=spec.name, sources=sources, simulator=simulator.name, seed=seed
         )
+    elif isinstance(spec, SystolicSpec):
+        replay, vectors = array_replay(spec, module=spec.name, sources=sources, seed=seed)
     else:
         replay, vectors = element_replay(spec, module=spec.name, sources=sources, seed=seed)
     outcome = simulate(simulator, replay)
+    first = None
+    if outcome.first is not None:
+        first = str(outcome.first)
+        if isinstance(spec, MultiplierSpec):
+            first = wrong_pair(spec, outcome.first, simulator=simulator.name, seed=seed)
     return Check(
         level=level,
         vectors=vectors,
         passed=outcome.passed,
         mismatches=outcome.mismatches,
-        first=outcome.first,
+        first=first,
         simulator=str(simulator),
     )

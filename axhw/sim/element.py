@@ -19,7 +19,8 @@ from axhw.sim.testbench import element_stream, overflow_runs
 from axhw.synth.liberty.library import CellLibrary
 from axhw.synth.netlist import GateGraph, Netlist
 
-ElementSpec: TypeAlias = RegisteredSpec | MacSpec
+PairElement: TypeAlias = RegisteredSpec | MacSpec
+"""The elements that take a pair of operands a cycle."""
 
 _PRODUCT_CYCLES = 64
 _CONTROL_STREAMS = 64
@@ -27,16 +28,16 @@ _CONTROL_STREAMS = 64
 _LONGEST_RUN = 2100
 
 
-def value_port(spec: ElementSpec) -> str:
+def value_port(spec: PairElement) -> str:
     """The output port that holds the product or the sum."""
     return "acc" if isinstance(spec, MacSpec) else "o"
 
 
-def _signed_outputs(spec: ElementSpec) -> frozenset[str]:
+def _signed_outputs(spec: PairElement) -> frozenset[str]:
     return frozenset({value_port(spec)}) if spec.multiplier.signed else frozenset()
 
 
-def steady_inputs(spec: ElementSpec, a: IntegerArray, b: IntegerArray, *, sum_length: int) -> dict[str, IntegerArray]:
+def steady_inputs(spec: PairElement, a: IntegerArray, b: IntegerArray, *, sum_length: int) -> dict[str, IntegerArray]:
     """Inputs at full throughput: a pair every cycle, no reset after the first cycle.
 
     Parameters
@@ -52,7 +53,7 @@ def steady_inputs(spec: ElementSpec, a: IntegerArray, b: IntegerArray, *, sum_le
     return inputs
 
 
-def extract_element_table(netlist: Netlist, graph: GateGraph, library: CellLibrary, spec: ElementSpec) -> ProductTable:
+def extract_element_table(netlist: Netlist, graph: GateGraph, library: CellLibrary, spec: PairElement) -> ProductTable:
     """The product table inside a mapped element: every pair streamed through it, a MAC cleared each time.
 
     Raises
@@ -79,7 +80,7 @@ def extract_element_table(netlist: Netlist, graph: GateGraph, library: CellLibra
 
 
 def element_products(
-    netlist: Netlist, graph: GateGraph, library: CellLibrary, spec: ElementSpec, a: IntegerArray, b: IntegerArray
+    netlist: Netlist, graph: GateGraph, library: CellLibrary, spec: PairElement, a: IntegerArray, b: IntegerArray
 ) -> IntegerArray:
     """Products of operand pairs that are streamed through a mapped element, a MAC cleared each time.
 
@@ -119,7 +120,7 @@ class ElementVerification:
 
 
 def verify_element(
-    netlist: Netlist, graph: GateGraph, library: CellLibrary, spec: ElementSpec, *, seed: int, cycles: int = 512
+    netlist: Netlist, graph: GateGraph, library: CellLibrary, spec: PairElement, *, seed: int, cycles: int = 512
 ) -> ElementVerification:
     """Hold a mapped element against its cycle model over streams with corners, stalls, resets and overflow.
 

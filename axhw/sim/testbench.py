@@ -13,7 +13,7 @@ from axhw.hdl.pe.mac import MacSpec
 from axhw.hdl.pe.registered import RegisteredSpec
 from axhw.hdl.spec import IntegerArray, MultiplierSpec
 from axhw.sim.sampled import corner_operands
-from axhw.sim.simulators import Bits, Replay, SimulatorName
+from axhw.sim.simulators import Bits, Mismatch, Replay, SimulatorName
 
 # A simulator step through cocotb costs about 0.1 ms, so several pairs go through copies of the design at
 # once. Icarus loses the gain again on very wide ports, Verilator compiles every copy.
@@ -50,9 +50,10 @@ def multiplier_replay(
     """
     a, b = operand_pairs(spec, seed=seed)
     count, lanes = len(a), _LANES[simulator]
-    # The last step repeats the first pairs where the count is not a multiple of the lanes.
-    index = np.arange(-(-count // lanes) * lanes) % count
-    a, b = a[index], b[index]
+    # The last step is filled up with pairs that are not compared.
+    index = np.arange(-(-count // lanes) * lanes)
+    compared = np.where(index < count, -1, 0)
+    a, b = a[index % count], b[index % count]
     width, product = spec.width, spec.product_width
     wrapper = _LANE_WRAPPER.format(lanes=lanes, width=width, product=product, module=module)
     replay = Replay(
@@ -60,8 +61,25 @@ def multiplier_replay(
         sources={**sources, "lanes.v": wrapper},
         inputs={"a": pack(a, width, lanes=lanes), "b": pack(b, width, lanes=lanes)},
         outputs={"o": pack(spec.reference(a, b), product, lanes=lanes)},
+        masks={"o": pack(compared, product, lanes=lanes)},
+        lanes=lanes,
     )
     return replay, count
+
+
+def wrong_pair(spec: MultiplierSpec, mismatch: Mismatch, *, simulator: SimulatorName, seed: int) -> str:
+    """A difference that `multiplier_replay` met, in words: the operands and the products."""
+    a, b = operand_pairs(spec, seed=seed)
+    index = mismatch.step * _LANES[simulator] + mismatch.lane
+    products = [_product(bits, signed=spec.signed) for bits in (mismatch.expected, mismatch.found)]
+    return f"a = {a[index]}, b = {b[index]}: expected {products[0]}, found {products[1]}"
+
+
+def _product(bits: str, *, signed: bool) -> str:
+    """A number where all bits are known, the bits otherwise."""
+    if set(bits) - {"0", "1"}:
+        return bits
+    return str(int(bits, 2) - (1 << len(bits) if signed and bits[0] == "1" else 0))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -180,12 +198,17 @@ def element_replay(
     runs = overflow_runs(spec) if isinstance(spec, MacSpec) else ()
     runs = tuple(run for run in runs if run.cycles <= _LONGEST_RUN)
     stream = element_stream(spec, cycles=_ELEMENT_CYCLES, rng=np.random.default_rng(seed), runs=runs)
+    return stream_replay(stream, module=module, sources=sources), len(stream.inputs["a"])
+
+
+def stream_replay(stream: ElementStream, *, module: str, sources: Mapping[str, str]) -> Replay:
+    """A replay of a stream, one cycle a step."""
     masks = {
         port: np.where(checked[:, None], np.uint8(0xFF), np.uint8(0))
         * np.ones((1, -(-stream.widths[port] // 8)), np.uint8)
         for port, checked in stream.checked.items()
     }
-    replay = Replay(
+    return Replay(
         top=module,
         sources=sources,
         inputs={port: pack(values, stream.widths[port]) for port, values in stream.inputs.items()},
@@ -193,7 +216,6 @@ def element_replay(
         masks=masks,
         clock="clk",
     )
-    return replay, len(stream.inputs["a"])
 
 
 def pack(values: npt.ArrayLike, width: int, *, lanes: int = 1) -> Bits:

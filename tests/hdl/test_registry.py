@@ -149,9 +149,12 @@ def test_messages_of_parse(text, overrides, message):
         ({"element": "mac"}, "Expected a design description with a family, found None."),
         (
             {"element": "pe", "multiplier": {"family": "exact"}},
-            "Expected an element out of registered, mac, found 'pe'.",
+            "Expected an element out of registered, mac, systolic, found 'pe'.",
         ),
-        ({"element": [], "multiplier": {"family": "exact"}}, "Expected an element out of registered, mac, found []."),
+        (
+            {"element": [], "multiplier": {"family": "exact"}},
+            "Expected an element out of registered, mac, systolic, found [].",
+        ),
         (
             {"element": "registered", "terms": 4, "multiplier": {"family": "exact"}},
             "Expected no parameters of the element registered, found 'terms'.",

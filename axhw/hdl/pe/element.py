@@ -33,8 +33,6 @@ class ProcessingElementSpec(ABC):
 
     kind: ClassVar[str]
     """Key in the registry."""
-    latency: ClassVar[int]
-    """Cycles from the inputs to the outputs they decide."""
 
     multiplier: MultiplierSpec
 
@@ -51,6 +49,16 @@ class ProcessingElementSpec(ABC):
         return {
             field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name != "multiplier"
         }
+
+    @property
+    @abstractmethod
+    def latency(self) -> int:
+        """Cycles from the inputs to the outputs they decide."""
+
+    @property
+    def operations(self) -> int:
+        """Products a cycle at full throughput."""
+        return 1
 
     @property
     @abstractmethod

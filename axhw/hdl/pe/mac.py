@@ -14,7 +14,7 @@ from amaranth.lib.wiring import In, Out
 from axhw.errors import AxhwError
 from axhw.hdl.families.tree import require_choice
 from axhw.hdl.pe.element import BoolArray, ProcessingElementSpec
-from axhw.hdl.spec import IntegerArray, operand_shape, parameter, product_shape
+from axhw.hdl.spec import IntegerArray, operand_shape, parameter
 
 Overflow = Literal["wrap", "saturate"]
 
@@ -34,7 +34,6 @@ class MacSpec(ProcessingElementSpec):
     """
 
     kind: ClassVar[str] = "mac"
-    latency: ClassVar[int] = 2
 
     terms: int = parameter(64, help="products that the accumulator holds without overflow")
     overflow: Overflow = parameter("wrap", help="beyond them: wrap or saturate")
@@ -43,6 +42,10 @@ class MacSpec(ProcessingElementSpec):
         if not isinstance(self.terms, int) or isinstance(self.terms, bool) or not 1 <= self.terms <= MAX_TERMS:
             raise AxhwError(f"Expected terms from 1 to {MAX_TERMS} for the element mac, found {self.terms!r}.")
         require_choice("overflow", self.overflow, get_args(Overflow))
+
+    @property
+    def latency(self) -> int:
+        return 2
 
     @property
     def name(self) -> str:
@@ -156,11 +159,13 @@ class Mac(wiring.Component):
         valid = Signal(name="valid_r")
         acc = Signal.like(self.acc, name="acc_r")
         m.d.sync += [a.eq(self.a), b.eq(self.b), clear.eq(self.clear), valid.eq(self.valid_i), self.valid_o.eq(valid)]
-        product = Signal(product_shape(self.spec.multiplier))
+        # A module of its own, so that its gates can be told from the others'.
+        m.submodules.multiplier = multiplier = self.spec.multiplier.component()
         total = Signal(Shape(self.spec.accumulator_width + 1, signed=self.spec.multiplier.signed))
         m.d.comb += [
-            product.eq(self.spec.multiplier.build(m, a, b)),
-            total.eq(Mux(clear, 0, acc) + product),
+            multiplier.a.eq(a),
+            multiplier.b.eq(b),
+            total.eq(Mux(clear, 0, acc) + multiplier.o),
             self.acc.eq(acc),
         ]
         with m.If(valid):

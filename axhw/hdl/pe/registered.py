@@ -20,7 +20,10 @@ class RegisteredSpec(ProcessingElementSpec):
     """Input and output registers around a multiplier, with valid bits beside the data."""
 
     kind: ClassVar[str] = "registered"
-    latency: ClassVar[int] = 2
+
+    @property
+    def latency(self) -> int:
+        return 2
 
     @property
     def name(self) -> str:
@@ -93,7 +96,8 @@ class Registered(wiring.Component):
         b = Signal.like(self.b, name="b_r", reset_less=True)
         o = Signal.like(self.o, name="o_r", reset_less=True)
         valid = Signal(name="valid_r")
-        m.d.sync += [a.eq(self.a), b.eq(self.b), valid.eq(self.valid_i)]
-        m.d.sync += [o.eq(self.spec.multiplier.build(m, a, b)), self.valid_o.eq(valid)]
-        m.d.comb += self.o.eq(o)
+        # A module of its own, so that its gates can be told from the registers.
+        m.submodules.multiplier = multiplier = self.spec.multiplier.component()
+        m.d.sync += [a.eq(self.a), b.eq(self.b), valid.eq(self.valid_i), o.eq(multiplier.o), self.valid_o.eq(valid)]
+        m.d.comb += [multiplier.a.eq(a), multiplier.b.eq(b), self.o.eq(o)]
         return m

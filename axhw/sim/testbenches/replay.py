@@ -31,7 +31,7 @@ async def replay(dut: Any) -> None:
         outputs = {port: _integers(vectors[f"out.{port}"]) for port in plan["outputs"]}
         masks = {port: _integers(vectors[f"mask.{port}"]) for port in plan["outputs"]}
     outcome: dict[str, Any] = {"steps": 0, "mismatches": 0, "first": None}
-    clock = plan["clock"]
+    clock, lanes = plan["clock"], plan["lanes"]
     for step in range(plan["steps"]):
         if clock:
             getattr(dut, clock).value = 0
@@ -44,10 +44,12 @@ async def replay(dut: Any) -> None:
             if mask:
                 # Single bits and vectors have different types with different conversions; both print their bits.
                 found = str(getattr(dut, port).value)
-                if set(found) - {"0", "1"} or (int(found, 2) ^ expected[step]) & mask:
-                    outcome["mismatches"] += 1
-                    if outcome["first"] is None:
-                        outcome["first"] = {"step": step, "port": port, "found": found, "expected": hex(expected[step])}
+                wrong = wrong_lanes(found, expected[step], mask, lanes=lanes)
+                outcome["mismatches"] += len(wrong)
+                if wrong and outcome["first"] is None:
+                    outcome["first"] = {"step": step, "port": port} | _lane(
+                        found, expected[step], wrong[0], lanes=lanes
+                    )
         if clock:
             getattr(dut, clock).value = 1
             await Timer(_HALF_PERIOD_NS, "ns")
@@ -55,6 +57,32 @@ async def replay(dut: Any) -> None:
     (folder / "outcome.json").write_text(json.dumps(outcome), encoding="utf-8")
     if outcome["mismatches"]:
         raise AssertionError(f"{outcome['mismatches']} wrong outputs, the first at {outcome['first']}")
+
+
+def wrong_lanes(found: str, expected: int, mask: int, *, lanes: int) -> list[int]:
+    """Lanes of a port in which a compared bit is wrong or unknown.
+
+    Parameters
+    ----------
+    found : str
+        Bits as the simulator prints them, all lanes, the most significant first.
+    """
+    try:
+        difference = (int(found, 2) ^ expected) & mask
+    except ValueError:
+        bits = f"{expected:0{len(found)}b}"
+        difference = int("".join("01"[bit != wanted] for bit, wanted in zip(found, bits)), 2) & mask
+    if not difference:
+        return []
+    width = len(found) // lanes
+    return [lane for lane in range(lanes) if difference >> lane * width & ((1 << width) - 1)]
+
+
+def _lane(found: str, expected: int, lane: int, *, lanes: int) -> dict[str, Any]:
+    """One lane's bits, as found and as expected."""
+    width = len(found) // lanes
+    part = slice((lanes - 1 - lane) * width, (lanes - lane) * width)
+    return {"lane": lane, "found": found[part], "expected": f"{expected:0{len(found)}b}"[part]}
 
 
 def _integers(rows: Any) -> list[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,14 @@ from axhw.hdl.spec import IntegerArray
 
 @pytest.fixture(scope="session")
 def run_cycles() -> Callable[..., dict[str, IntegerArray]]:
-    """Outputs of a component, sampled just before each rising edge, for streams of its inputs and of the reset."""
+    """Outputs of a component, sampled just before each rising edge, for streams of its inputs and of the reset.
+
+    ``a[1]`` is a member of the array port a.
+    """
+
+    def port(element: Any, name: str) -> Any:
+        base, _, index = name.rstrip("]").partition("[")
+        return getattr(element, base)[int(index)] if index else getattr(element, base)
 
     def run(
         spec: ProcessingElementSpec, outputs: Sequence[str], inputs: Mapping[str, IntegerArray], reset: IntegerArray
@@ -29,8 +37,8 @@ def run_cycles() -> Callable[..., dict[str, IntegerArray]]:
             for t in range(len(reset)):
                 context.set(domain.rst, int(reset[t]))
                 for name, values in inputs.items():
-                    context.set(getattr(element, name), int(values[t]))
-                _, _, *values = await context.tick().sample(*(getattr(element, name) for name in outputs))
+                    context.set(port(element, name), int(values[t]))
+                _, _, *values = await context.tick().sample(*(port(element, name) for name in outputs))
                 seen.append(tuple(int(value) for value in values))
 
         simulator = Simulator(top)
