@@ -15,11 +15,16 @@ from axhw import __version__
 BENCHMARKS = {
     "bench_tables": "product-tables",
     "gen_stages": "gen-stages",
+    "sweep": "sweep",
     "library_fit": "library-fit",
     "compare_opensta": "timing-and-energy",
     "compare_icarus": "timed-activity",
+    "workload_energy": "workload-energy",
+    "published_anchor": "published-anchor",
+    "roup_against_arrays": "roup-against-arrays",
+    "element_share": "element-share",
 }
-"""Module of each benchmark and the report it makes."""
+"""Module of each benchmark and the report it makes; what it prints is Markdown if it says so by ``MARKDOWN``."""
 
 REPORTS = Path(__file__).resolve().parents[1] / "reports"
 
@@ -34,11 +39,13 @@ def main() -> None:
         print(f"benchmarks.{name}", file=sys.stderr)
         module = f"benchmarks.{name}"
         output = subprocess.run([sys.executable, "-m", module], stdout=subprocess.PIPE, text=True, check=True).stdout
-        title = __import__(module, fromlist=["__doc__"]).__doc__.splitlines()[0]
+        about = __import__(module, fromlist=["__doc__"])
+        title = str(about.__doc__).splitlines()[0]
+        body = output.rstrip() if getattr(about, "MARKDOWN", False) else f"```\n{output.rstrip()}\n```"
         text = (
             f"# {title.rstrip('.')}\n\n"
             f"Made by `python -m benchmarks {name}` with axhw {__version__}, Python {platform.python_version()} "
-            f"on {platform.machine()}.\n\n```\n{output.rstrip()}\n```\n"
+            f"on {platform.machine()}.\n\n{body}\n"
         )
         (REPORTS / f"{BENCHMARKS[name]}.md").write_text(text)
         print(output)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from axhw.hdl.pe.mac import MacSpec
 from axhw.hdl.pe.registered import RegisteredSpec
+from axhw.hdl.pe.systolic import SystolicSpec
 from axhw.hdl.registry import DesignSpec, parse
 from axhw.synth.engines import find_engine
 from axhw.synth.liberty.function import verilog_name
@@ -28,8 +29,13 @@ COMBINATIONAL = (
 
 
 def registered() -> tuple[DesignSpec, ...]:
-    """A registered multiplier and a MAC."""
-    return RegisteredSpec(multiplier=parse("exact")), MacSpec(multiplier=parse("exact"))
+    """A registered multiplier, a MAC and a small array."""
+    exact = parse("exact")
+    return (
+        RegisteredSpec(multiplier=exact),
+        MacSpec(multiplier=exact),
+        SystolicSpec(multiplier=exact, rows=2, columns=2),
+    )
 
 
 def libraries(paths: Sequence[str]) -> Iterator[tuple[str, LibrarySource]]:

@@ -49,6 +49,8 @@ _RATIOS = ("area_um2", "delay_ns", "energy_fj", "energy_zero_delay_fj", "leakage
 def command(
     multiplier: str,
     element: str | None,
+    rows: int | None,
+    columns: int | None,
     terms: int | None,
     overflow: str | None,
     relative_to: str | None,
@@ -62,14 +64,15 @@ def command(
     as_json: bool,
     **parameters: Any,
 ) -> None:
-    """Generate, synthesise, prove and cost one multiplier.
+    """Generate, synthesise, prove and cost one multiplier, alone or in a clocked element.
 
     \b
     axhw gen --multiplier roup --p 2 --r 3
     axhw gen --multiplier bam:ha=1,v=4 --unsigned --relative-to exact
     axhw gen --multiplier evoapprox:mul8s_1L2L --library my.lib --out mul8s_1L2L
+    axhw gen --multiplier roup --p 2 --r 3 --element systolic --rows 4 --columns 4
     """
-    around = {"terms": terms, "overflow": overflow}
+    around = {"rows": rows, "columns": columns, "terms": terms, "overflow": overflow}
     spec = spec_from_options(multiplier, parameters, element=element, **around)
     baseline = None
     if relative_to is not None:
@@ -169,6 +172,12 @@ def _print(record: DesignRecord, document: dict[str, Any], *, baseline_name: str
     )
     if cost.clocked:
         table.add_row("  clock pins", f"{cost.clock_fj:,.1f}", "fJ", "part of the energy")
+    if record.breakdown is not None:
+        parts = record.breakdown
+        for figure, values in (("energy", parts.energy_fj), ("area", parts.area_um2)):
+            shares = {part: f"{100 * value / sum(values.values()):.1f}" for part, value in values.items()}
+            rest = ", ".join(f"{part} {share}" for part, share in shares.items() if part != "multiplier")
+            table.add_row(f"multiplier's {figure}", shares["multiplier"], "%", rest)
     table.add_row("leakage", f"{cost.leakage_nw:,.2f}", "nW", ratio("leakage_ratio"))
     table.add_section()
     table.add_row("MAE", f"{metrics.mae:,.4f}", "", f"{metrics.mae_pct:.4f} % of 2^{2 * record.multiplier.width}")

@@ -17,14 +17,18 @@ from axhw.errors import AxhwError, VerificationError
 
 _COMMANDS = {
     "gen": "generate, synthesise, prove and cost one multiplier",
+    "sweep": "generate a grid of designs on all processors or a cluster",
     "families": "list the multiplier families and their parameters",
     "libraries": "list the cell libraries that come with axhw",
     "library": "fit a compact cell library to a full one",
     "verify": "run cocotb testbenches of a design on a real simulator",
     "ls": "list the stored designs",
     "show": "show one stored design",
-    "export": "export stored designs as CSV or NPZ",
+    "compare": "compare stored designs side by side",
+    "export": "export stored designs for other tools: tables, SDF, SAIF, VCD, Accelergy",
     "eval": "evaluate a network with a multiplier",
+    "workload": "measure the energy of a multiplier over the operands of a network",
+    "fpga": "count the FPGA resources of a design",
     "demo": "the main job on the embedded defaults, with a report",
 }
 

@@ -9,8 +9,10 @@ import click
 
 from axhw.errors import AxhwError
 from axhw.hdl.pe.mac import Overflow
+from axhw.hdl.pe.systolic import MAX_SIDE
 from axhw.hdl.registry import ELEMENTS, FAMILIES, DesignSpec, Parameter, create_element, parameters_of, parse
 from axhw.hdl.spec import MultiplierSpec
+from axhw.index import Index
 from axhw.record import DesignRecord
 from axhw.store import Store
 
@@ -45,8 +47,12 @@ def element_options(command: Command) -> Command:
         help="mac: what happens beyond the terms. [default: wrap]",
     )(command)
     command = click.option(
-        "--terms", type=int, default=None, help="mac: products its accumulator has room for. [default: 64]"
+        "--terms", type=int, default=None, help="mac, systolic: products that a sum has room for. [default: 64]"
     )(command)
+    for side in ("columns", "rows"):
+        command = click.option(
+            f"--{side}", type=int, default=None, help=f"systolic: {side} of PEs, 1 to {MAX_SIDE}. [default: 4]"
+        )(command)
     return click.option(
         "--element", type=click.Choice(list(ELEMENTS)), default=None, help="Put the multiplier into a clocked element."
     )(command)
@@ -66,9 +72,7 @@ def enclose(spec: MultiplierSpec, element: str | None, parameters: Mapping[str, 
     if element is not None:
         return create_element(element, spec, parameters)
     if parameters:
-        raise AxhwError(
-            f"Expected --element mac beside {', '.join(f'--{key}' for key in parameters)}, found no element."
-        )
+        raise AxhwError(f"Expected --element beside {', '.join(f'--{key}' for key in parameters)}, found none.")
     return spec
 
 
@@ -80,4 +84,4 @@ def stored_design(store: Store, word: str) -> DesignRecord:
     """The stored design of that name or key, or of the spec that the word spells (``roup:p=2,r=3``)."""
     family = word.partition(":")[0]
     name = parse(word).name if family in FAMILIES else word
-    return DesignRecord.from_entry(store.find(name))
+    return DesignRecord.from_entry(Index(store).find(name))

@@ -25,8 +25,8 @@ from axhw.store import Store
 def command(design: str, simulator: str, levels: tuple[str, ...], seed: int, as_json: bool) -> None:
     """Run cocotb on the RTL and the mapped gates of a stored DESIGN (name, key or spec).
 
-    8-bit multipliers see all 65,536 pairs, wider ones corners and random pairs, registered multipliers and
-    MACs a stream of corners, stalls and resets. Exits with 1 when an output is wrong.
+    8-bit multipliers see all 65,536 pairs, wider ones corners and random pairs, elements a stream of
+    corners, stalls and resets, and arrays a matrix product with it. Exits with 1 when an output is wrong.
     """
     record = stored_design(Store.default(), design)
     found = find_simulator(simulator)

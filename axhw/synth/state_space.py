@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import functools
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -33,8 +34,10 @@ class StateSpace:
     cell: Cell
     variables: tuple[str, ...]
     columns: dict[str, BoolArray]
+    _known: dict[str, BoolArray] = field(default_factory=dict)
 
     @classmethod
+    @functools.lru_cache(maxsize=1024)
     def of(cls, cell: Cell) -> StateSpace:
         """The state space of `cell`.
 
@@ -60,13 +63,15 @@ class StateSpace:
         return space
 
     def evaluate(self, expression: str) -> BoolArray:
-        """Truth of a Liberty expression over pins and states in each state.
+        """Truth of a Liberty expression over pins and states in each state; the array must not be changed.
 
         Raises
         ------
         AxhwError
             If the expression names something the cell does not have.
         """
+        if expression in self._known:
+            return self._known[expression]
         function = BooleanFunction.parse(expression)
         unknown = [name for name in function.pins if name not in self.columns]
         if unknown:
@@ -76,7 +81,9 @@ class StateSpace:
         index = np.zeros(1 << len(self.variables), np.intp)
         for k, name in enumerate(function.pins):
             index |= self.columns[name].astype(np.intp) << k
-        return function.truth_table(function.pins)[index]
+        truth = function.truth_table(function.pins)[index]
+        truth.flags.writeable = False
+        return self._known.setdefault(expression, truth)
 
     def partition(self, conditions: list[str | None]) -> list[BoolArray]:
         """The states each condition stands for; None stands for those that no other condition covers."""

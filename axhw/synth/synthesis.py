@@ -39,16 +39,30 @@ class SynthesisJob:
     liberty : str
         Text of the library.
     engine : Engine
+    kept : str or None
+        Modules that are instances of this name are mapped on their own, and only then joined with the rest: `part_of`
+        tells their cells in the flat netlist. By default the whole design is optimised across modules.
     """
 
     name: str
     rtlil: str
     liberty: str
     engine: Engine
+    kept: str | None = None
 
     @property
     def script(self) -> str:
         """The Yosys commands."""
+        apart: tuple[str, ...] = ()
+        joined: tuple[str, ...] = ()
+        if self.kept is not None:
+            apart = (f"setattr -mod -set keep_hierarchy 1 *.{self.kept}",)
+            # With the library's pins known, registers of operand bits that no multiplier reads can be removed.
+            joined = (
+                f"setattr -mod -unset keep_hierarchy *.{self.kept}",
+                "flatten",
+                f"read_liberty -lib -ignore_miss_func {_LIBERTY}",
+            )
         return "\n".join(
             (
                 f"read_rtlil {_SOURCE}",
@@ -58,11 +72,15 @@ class SynthesisJob:
                 "memory_collect",
                 "write_verilog -noattr -norename design.v",
                 "design -load source",
+                *apart,
                 f"synth -flatten -top {self.name}",
                 f"dfflibmap -liberty {_LIBERTY}",
                 f"abc -liberty {_LIBERTY}",
+                *joined,
                 "opt_clean -purge",
-                "write_json netlist.json",
+                f"select {self.name}",
+                "write_json -selected netlist.json",
+                "select -clear",
                 "write_verilog -noattr netlist.v",
                 "",
             )
@@ -105,6 +123,11 @@ class SynthesisJob:
                 "the library lacks such cells."
             )
         return result
+
+
+def part_of(instance: str, kept: str) -> bool:
+    """Whether a cell of a flat netlist comes from a module that was `kept` apart."""
+    return re.search(rf"(?:^|[\\.]){re.escape(kept)}\.", instance) is not None
 
 
 @dataclass(frozen=True, kw_only=True)

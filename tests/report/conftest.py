@@ -76,6 +76,7 @@ def make_design(tmp_path_factory: pytest.TempPathFactory) -> MakeDesign:
             spec=parse(text),
             metrics=exact_metrics(table),
             rank=table_rank(table.values),
+            breakdown=None,
             cost=replace(_COST, **{**_energies(energy_fj), **(cost or {})}),
             verification=Verification(
                 method="exhaustive",

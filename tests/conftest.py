@@ -1,0 +1,42 @@
+"""One store for all tests of a session, and the designs in it: nothing is synthesised twice, and no test sees the
+user's store."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from axhw.characterize import characterize
+from axhw.hdl.registry import create_element, parse
+from axhw.record import DesignRecord
+from axhw.store import ENVIRONMENT, Store
+from axhw.synth.libraries import DEFAULT, load_library
+
+
+@pytest.fixture(scope="session", autouse=True)
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """The store of this session, the default one meanwhile; workers of pytest-xdist share it."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(ENVIRONMENT, str(folder / "store"))
+        yield Store.default()
+
+
+@pytest.fixture(scope="session")
+def characterized(store: Store) -> Callable[..., DesignRecord]:
+    """The record of a design on the embedded library: ``characterized("exact:width=4", "mac", terms=4)``."""
+
+    library = load_library(DEFAULT)
+
+    @functools.cache
+    def make(text: str, element: str | None = None, **parameters: object) -> DesignRecord:
+        multiplier = parse(text)
+        spec = multiplier if element is None else create_element(element, multiplier, parameters)
+        return characterize(spec, library=library, store=store)
+
+    return make

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from axhw.errors import AxhwError
+from axhw.evaluation import EVALUATION_CSV, Bench, evaluation_row, load_dataset, write_evaluations
+from axhw.nn.dataset import Dataset, Splits
+from axhw.record import DesignRecord
+
+Characterized = Callable[..., DesignRecord]
+
+
+@pytest.fixture(scope="module")
+def bench() -> Bench:
+    """The shipped network on 100 of the test images."""
+    whole = Bench.load(model="digits_cnn", data="digits")
+    data = whole.data
+    few = dataclasses.replace(data.test, images=data.test.images[:100], labels=data.test.labels[:100])
+    return Bench(network=whole.network, data=dataclasses.replace(data, test=few))
+
+
+def test_an_exact_multiplier_changes_nothing(bench: Bench, characterized: Characterized) -> None:
+    record = characterized("exact")
+    steps = []
+    result = bench.evaluate(record, progress=lambda done, total: steps.append((done, total)))
+    assert steps[-1] == (100, 100)
+    assert (result.images, result.signed) == (100, True)
+    assert result.approximate_accuracy == result.exact_accuracy > 0.9
+    assert result.agreement == 1.0
+    assert result.energy_nj == pytest.approx(result.multiplications * record.cost.energy_fj * 1e-6)
+
+
+def test_signedness_chooses_the_network(bench: Bench, characterized: Characterized) -> None:
+    result = bench.evaluate(characterized("roup:p=1,r=2,signed=false"))
+    assert not result.signed
+    assert result.exact_accuracy > 0.9
+    assert result.approximate_accuracy > 0.8
+
+
+def test_an_element_counts_its_registers(bench: Bench, characterized: Characterized) -> None:
+    plain, registered = characterized("roup:p=2,r=3"), characterized("roup:p=2,r=3", "registered")
+    results = [bench.evaluate(record) for record in (plain, registered)]
+    assert results[0].approximate_accuracy == results[1].approximate_accuracy
+    assert results[0].energy_nj < results[1].energy_nj
+
+
+@pytest.mark.parametrize("text", ["exact:width=4", "roup:width=12,p=2,r=4,adder=ripple"])
+def test_designs_of_other_widths(bench: Bench, characterized: Characterized, text: str) -> None:
+    record = characterized(text)
+    with pytest.raises(
+        AxhwError,
+        match=rf"^Expected a design with 8-bit operands to run a network with, found {record.name} with "
+        rf"{record.multiplier.width} bits\.$",
+    ):
+        bench.evaluate(record)
+
+
+def test_evaluation_csv(bench: Bench, characterized: Characterized, tmp_path: Path) -> None:
+    records = [characterized("exact"), characterized("roup:p=2,r=3")]
+    rows = [evaluation_row(record, bench.evaluate(record)) for record in records]
+    json.dumps(rows, allow_nan=False)
+    path = write_evaluations(rows, tmp_path)
+    assert path == tmp_path / EVALUATION_CSV
+    frame = pd.read_csv(path)
+    assert list(frame.columns) == [
+        "name", "network", "dataset", "split", "split_seed", "images", "float_accuracy", "int8_accuracy", "accuracy",
+        "agreement", "multiplications", "energy_fj", "energy_nj_per_inference", "library", "lut_sha256",
+    ]  # fmt: skip
+    assert list(frame["name"]) == ["exact8s", "roup8s_p2_r3"]
+    assert list(frame["lut_sha256"]) == [record.verification.table_sha256 for record in records]
+    energy_nj = frame["multiplications"] * frame["energy_fj"] * 1e-6
+    assert list(frame["energy_nj_per_inference"]) == pytest.approx(list(energy_nj))
+    assert list(frame["agreement"]) == [row["agreement"] for row in rows]
+
+
+def test_unknown_names() -> None:
+    with pytest.raises(AxhwError, match=r"^Expected a data set out of digits, found 'mnist'\.$"):
+        load_dataset("mnist")
+    with pytest.raises(AxhwError, match=r"^Expected a network out of digits_cnn, found 'lenet'"):
+        Bench.load(model="lenet", data="digits")
+
+
+def test_the_folder_of_evaluations_has_to_exist(tmp_path: Path) -> None:
+    with pytest.raises(AxhwError, match=r"^Expected to write .*absent.*, found: .+\.$"):
+        write_evaluations([{"name": "exact8s"}], tmp_path / "absent")
+
+
+def test_data_sets_have_three_parts() -> None:
+    splits = load_dataset("digits")
+    assert isinstance(splits, Splits)
+    assert all(isinstance(part, Dataset) for part in (splits.train, splits.validation, splits.test))
