@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -208,3 +210,12 @@ def test_command_prints_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     for word in ("exact8s", "conv3", "histogram", "inference", "342,272", "seed 1"):
         assert word in output
     assert "stationary" not in output
+
+
+def test_the_example_of_the_guide_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    guide = Path(__file__).parents[1] / "docs" / "workloads.md"
+    (example,) = re.findall(r"```python\n(.*?)```", guide.read_text(encoding="utf-8"), re.DOTALL)
+    exec(compile(example, str(guide), "exec"), {})
+    energy, ratio = map(float, capsys.readouterr().out.split())
+    assert energy > 0
+    assert ratio > 1

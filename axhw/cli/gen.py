@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from axhw.cli.specs import element_options, family_options, spec_from_options
 from axhw.cli.tables import stdout
 from axhw.export import write_design
 from axhw.files import output_folder
+from axhw.fpga import Target, fpga_usage
 from axhw.hdl.spec import MultiplierSpec
 from axhw.measure import Conditions
 from axhw.record import DesignRecord
@@ -58,6 +60,7 @@ def command(
     seed: int,
     input_slew_ns: float | None,
     output_load_ff: float | None,
+    targets: tuple[Target, ...],
     out: Path | None,
     library: str,
     engine: str | None,
@@ -101,6 +104,9 @@ def command(
             stage(f"baseline {baseline.name}")
             other = characterize(baseline, library=source, engine=yosys, store=store, conditions=conditions)
             document |= _ratios(record, other)
+        if targets:
+            stage("fpga")
+            document["fpga"] = [asdict(fpga_usage(spec, target=target, engine=yosys)) for target in targets]
         if out is not None:
             stage("write")
             document["files"] = {name: str(path) for name, path in write_design(record, out).items()}
@@ -190,6 +196,9 @@ def _print(record: DesignRecord, document: dict[str, Any], *, baseline_name: str
     table.add_row("rank of the table", "unknown" if record.rank is None else str(record.rank), "", "")
     table.add_section()
     table.add_row("verified", f"{record.verification.pairs:,}", "pairs", record.verification.method)
+    for usage in document.get("fpga", ()):
+        others = f"{usage['carries']} carry cells, {usage['flip_flops']} flip-flops, {usage['dsps']} DSPs"
+        table.add_row(usage["target"], str(usage["luts"]), "LUTs", others)
     console = stdout()
     console.print(table)
     console.print(f"[dim]{cost.library} ({cost.corner}), {cost.engine}; operands: {cost.stream}[/dim]")

@@ -70,6 +70,15 @@ def test_gen_prints_a_table_with_ratios(capsys: pytest.CaptureFixture[str]) -> N
     assert all(value == 1.0 for value in ratios.values())
 
 
+def test_gen_counts_fpga_resources(capsys: pytest.CaptureFixture[str]) -> None:
+    code, stdout, _ = run(capsys, "gen", "-m", "roup:p=2,r=3", "--target", "ice40", "--json")
+    assert code == 0
+    (usage,) = json.loads(stdout)["fpga"]
+    assert usage["target"] == "ice40"
+    assert 0 < usage["luts"] < 200
+    assert "LUTs" in run(capsys, "gen", "-m", "roup:p=2,r=3", "--target", "ice40")[1]
+
+
 def test_gen_makes_clocked_elements(capsys: pytest.CaptureFixture[str]) -> None:
     code, stdout, _ = run(capsys, "gen", "-m", "roup:p=2,r=3", "--element", "mac", "--terms", "16", "--json")
     assert code == 0
