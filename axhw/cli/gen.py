@@ -42,6 +42,7 @@ _RATIOS = ("area_um2", "delay_ns", "energy_fj", "energy_zero_delay_fj", "leakage
 @click.option("--seed", type=int, default=Conditions.seed, show_default=True, help="Seed of the operand stream.")
 @click.option("--input-slew-ns", type=float, default=None, help="Transition time at inputs. [default: the library's]")
 @click.option("--output-load-ff", type=float, default=None, help="Load at each output. [default: the library's]")
+@click.option("--target", "targets", type=click.Choice(TARGETS), multiple=True, help="Add the resources on an FPGA.")
 @click.option(
     "--out", type=click.Path(path_type=Path), default=None, help="Folder for design.v, netlist.v, lut.csv, ..."
 )
