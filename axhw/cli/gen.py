@@ -16,7 +16,7 @@ from axhw.cli.specs import element_options, family_options, spec_from_options
 from axhw.cli.tables import stdout
 from axhw.export import write_design
 from axhw.files import output_folder
-from axhw.fpga import Target, fpga_usage
+from axhw.fpga import TARGETS, Target, fpga_usage
 from axhw.hdl.spec import MultiplierSpec
 from axhw.measure import Conditions
 from axhw.record import DesignRecord
