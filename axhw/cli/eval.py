@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from axhw.characterize import characterize
-from axhw.cli.options import engine_option, json_option, library_option, print_json, progress
+from axhw.cli.options import engine_option, json_option, library_option, multipliers_option, print_json, progress
 from axhw.cli.tables import plain_table, stdout
 from axhw.evaluation import DATASETS, Bench, evaluation_row
 from axhw.hdl.registry import parse
@@ -27,16 +27,7 @@ def _names(what: str, names: Iterable[str]) -> str:
     "--model", default="digits_cnn", show_default=True, metavar="NAME", help=f"Network: {', '.join(ARCHITECTURES)}."
 )
 @click.option("--data", default="digits", show_default=True, metavar="NAME", help=f"Data set: {', '.join(DATASETS)}.")
-@click.option(
-    "--multiplier",
-    "-m",
-    "multipliers",
-    multiple=True,
-    default=("exact",),
-    show_default=True,
-    metavar="SPEC",
-    help="Multiplier of all product layers, e.g. roup:p=1,r=4; give it several times to compare.",
-)
+@multipliers_option
 @library_option
 @engine_option
 @json_option

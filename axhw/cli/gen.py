@@ -18,7 +18,7 @@ from axhw.export import write_design
 from axhw.files import output_folder
 from axhw.fpga import TARGETS, Target, fpga_usage
 from axhw.hdl.spec import MultiplierSpec
-from axhw.measure import Conditions
+from axhw.measure import MIN_PAIRS, Conditions
 from axhw.record import DesignRecord
 from axhw.store import Store
 from axhw.synth.engines import find_engine
@@ -34,7 +34,7 @@ _RATIOS = ("area_um2", "delay_ns", "energy_fj", "energy_zero_delay_fj", "leakage
 @click.option("--relative-to", metavar="SPEC", default=None, help="Add ratios to this design of the same flow: exact")
 @click.option(
     "--pairs",
-    type=click.IntRange(min=64),
+    type=click.IntRange(min=MIN_PAIRS),
     default=Conditions.pairs,
     show_default=True,
     help="Operand pairs for energy.",

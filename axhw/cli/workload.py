@@ -10,7 +10,7 @@ import click
 from rich.table import Table
 
 from axhw.characterize import characterize
-from axhw.cli.options import engine_option, json_option, library_option, print_json, progress
+from axhw.cli.options import engine_option, json_option, library_option, multipliers_option, print_json, progress
 from axhw.cli.tables import plain_table, stdout
 from axhw.evaluation import Bench
 from axhw.hdl.registry import parse
@@ -22,16 +22,7 @@ from axhw.workload import ORDERS, Order, WorkloadEnergy, layer_operands, workloa
 
 
 @click.command("workload")
-@click.option(
-    "--multiplier",
-    "-m",
-    "multipliers",
-    multiple=True,
-    default=("exact",),
-    show_default=True,
-    metavar="SPEC",
-    help="Multiplier of all product layers, e.g. roup:p=1,r=4; give it several times to compare.",
-)
+@multipliers_option
 @click.option("--model", default="digits_cnn", show_default=True, metavar="NAME", help="Network, see `axhw eval`.")
 @click.option("--data", default="digits", show_default=True, metavar="NAME", help="Data set, see `axhw eval`.")
 @click.option(
