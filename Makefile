@@ -26,9 +26,9 @@ $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install -q -e '.[fast,dev]'
 	touch $@
 
-# cocotb drives a real simulator; without apt those tests say why they are skipped.
-$(VENV)/.simulators: | $(BIN)/python
-	command -v iverilog >/dev/null || { command -v apt-get >/dev/null && $(AS_ROOT) apt-get update -q && $(AS_ROOT) apt-get install -q -y iverilog; } || true
+# cocotb drives a real simulator, and tests read real images; without apt those tests say why they are skipped.
+$(VENV)/.packages: | $(BIN)/python
+	{ command -v iverilog && test -d /usr/share/datasets/fashion-mnist; } >/dev/null || { command -v apt-get >/dev/null && $(AS_ROOT) apt-get update -q && for package in iverilog dataset-fashion-mnist; do $(AS_ROOT) apt-get install -q -y $$package; done; } || true
 	touch $@
 
 demo: $(VENV)/.demo
@@ -40,7 +40,7 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy -p axhw
 	$(BIN)/lint-imports
 
-test: lint $(VENV)/.simulators
+test: lint $(VENV)/.packages
 	$(BIN)/python -m pytest -n 2 -q
 
 bench: $(VENV)/.dev

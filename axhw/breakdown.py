@@ -104,6 +104,7 @@ def measure_breakdown(
         graph=graph,
         input_slew_ns=conditions.input_slew_ns,
         output_load_ff=conditions.output_load_ff,
+        wire_load=library.wire_loads.model(cost.wire_load),
     )
     stream = uniform(spec.multiplier, pairs=conditions.pairs + 1, seed=conditions.seed)
     values, _ = steady_values(spec, netlist, graph, library, stream)

@@ -24,6 +24,7 @@ from axhw.record import DesignRecord, Provenance, document_of
 from axhw.sim.product_table import ProductTable
 from axhw.store import Store
 from axhw.synth.engines import Engine, find_engine
+from axhw.synth.liberty.mapping import check_flip_flops
 from axhw.synth.liberty.verilog import cell_models
 from axhw.synth.libraries import DEFAULT, LibrarySource, load_library
 from axhw.synth.netlist import levelize
@@ -71,6 +72,10 @@ def characterize(
     store = Store.default() if store is None else store
     conditions = Conditions() if conditions is None else conditions
 
+    # What a library lacks is said before any work.
+    library.cells.wire_loads.find(conditions.wire_load, area_um2=0.0)
+    if not isinstance(spec, MultiplierSpec):
+        check_flip_flops(library.cells, spec.name)
     stage("elaborate")
     job = SynthesisJob(
         name=spec.name, rtlil=to_rtlil(spec.component(), name=spec.name), liberty=library.text, engine=engine

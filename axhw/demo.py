@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from axhw.characterize import characterize
-from axhw.evaluation import Bench, evaluation_row, write_evaluations
+from axhw.evaluation import EVALUATION_CSV, Bench, evaluation_row, write_rows
 from axhw.export import export_designs
 from axhw.files import output_folder
 from axhw.hdl.registry import parse
@@ -62,7 +62,7 @@ def run_demo(
     progress(total - 1, total, "report")
     files = export_designs(records, folder, format="csv")
     rows = [evaluation_row(design.record, design.evaluation) for design in designs]
-    files.append(write_evaluations(rows, folder))
+    files.append(write_rows(rows, folder / EVALUATION_CSV))
     files += write_report(
         folder,
         designs,

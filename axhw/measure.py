@@ -23,14 +23,17 @@ from axhw.sim.element import operand_grid, steady_inputs
 from axhw.sim.operands import OperandStream, uniform
 from axhw.sim.systolic import MappedArray
 from axhw.sim.timed import timed_activity
+from axhw.synth.cell_terms import ConditionRule
 from axhw.synth.cost import Cost
 from axhw.synth.liberty.library import CellLibrary
+from axhw.synth.liberty.wire_load import NONE as NO_WIRES
+from axhw.synth.liberty.wire_load import check_choice
 from axhw.synth.netlist import GateGraph, Netlist, levelize
-from axhw.synth.power import EnergyReport, measure_energy
+from axhw.synth.power import EnergyModel, EnergyReport
 from axhw.synth.synthesis import Synthesis
 from axhw.synth.timing import TimingReport, analyze_timing
 
-TIMING_MODEL = "NLDM with slews, zero wire; activity timed with inertial filtering"
+TIMING_MODEL = "NLDM with slews, {wires}; activity timed with inertial filtering"
 
 MIN_PAIRS = 64
 
@@ -53,6 +56,9 @@ class Conditions:
         Seed, 0 or more, of the uniform operand stream, and of the random vectors that check a design.
     input_slew_ns, output_load_ff : float or None
         Surroundings of the ports; None takes the library's defaults.
+    wire_load : str
+        ``none``, ``fanout=F`` for F fF for every sink, ``default`` or the name of a wire load of the library, see
+        `axhw.synth.liberty.wire_load.WireLoads.find`.
     clock_mhz : float
         Clock that leakage energy is stated at.
 
@@ -66,6 +72,7 @@ class Conditions:
     seed: int = 1
     input_slew_ns: float | None = None
     output_load_ff: float | None = None
+    wire_load: str = NO_WIRES
     clock_mhz: float = 100.0
 
     def __post_init__(self) -> None:
@@ -77,6 +84,7 @@ class Conditions:
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value >= 0):
                 raise AxhwError(f"Expected {name} to be 0 or more, found {value!r}.")
+        check_choice(self.wire_load)
         if not (math.isfinite(self.clock_mhz) and self.clock_mhz > 0):
             raise AxhwError(f"Expected clock_mhz above 0, found {self.clock_mhz!r}.")
 
@@ -104,12 +112,15 @@ def measure_cost(
     """
     netlist = synthesis.netlist
     graph = levelize(netlist, library) if graph is None else graph
+    area_um2 = sum(library.cells[instance.cell].area_um2 for instance in netlist.instances)
+    wires = library.wire_loads.find(conditions.wire_load, area_um2=area_um2)
     timing = analyze_timing(
         netlist,
         library,
         graph=graph,
         input_slew_ns=conditions.input_slew_ns,
         output_load_ff=conditions.output_load_ff,
+        wire_load=library.wire_loads.model(wires),
     )
     multiplier = spec if isinstance(spec, MultiplierSpec) else spec.multiplier
     if stream is None:
@@ -123,29 +134,30 @@ def measure_cost(
         values, operands = steady_values(spec, netlist, graph, library, stream)
         activities = _element_activity(graph, timing, values, threads)
 
-    def energy(mode: Mode) -> EnergyReport:
+    model = EnergyModel.of(netlist, library, timing)
+
+    def energy(mode: Mode, rule: ConditionRule = "opensta") -> EnergyReport:
         activity = activities[mode]
-        return measure_energy(
-            netlist,
-            library,
-            timing,
+        return model.measure(
             rise=activity.rise,
             fall=activity.fall,
             operations=activity.pairs * operations,
             one_probability=activity.one_probability,
+            rule=rule,
             cycles_per_operation=1 / operations,
         )
 
     timed = energy("inertial")
     inertial = activities["inertial"]
     return Cost(
-        area_um2=sum(library.cells[instance.cell].area_um2 for instance in netlist.instances),
+        area_um2=area_um2,
         cells=len(netlist.instances),
         delay_ns=timing.delay_ns if timing.min_period_ns is None else timing.min_period_ns,
         clocked=timing.min_period_ns is not None,
         energy_fj=timed.dynamic_fj,
         energy_transport_fj=energy("transport").dynamic_fj,
         energy_zero_delay_fj=energy("zero-delay").dynamic_fj,
+        energy_exclusive_fj=energy("inertial", "exclusive").dynamic_fj,
         internal_fj=timed.internal_fj,
         switching_fj=timed.switching_fj,
         clock_fj=timed.clock_fj,
@@ -161,7 +173,8 @@ def measure_cost(
         stream=operands,
         input_slew_ns=timing.input_slew_ns,
         output_load_ff=timing.output_load_ff,
-        timing_model=TIMING_MODEL,
+        wire_load=wires,
+        timing_model=TIMING_MODEL.format(wires="zero wire" if wires == NO_WIRES else f"wire load {wires}"),
     )
 
 

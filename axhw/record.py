@@ -158,6 +158,7 @@ class DesignRecord:
             "delay_ns": cost.delay_ns,
             "energy_fj": cost.energy_fj,
             "energy_zero_delay_fj": cost.energy_zero_delay_fj,
+            "energy_exclusive_fj": cost.energy_exclusive_fj,
             "leakage_nw": cost.leakage_nw,
             "cells": cost.cells,
             **self._shares(),
@@ -177,6 +178,9 @@ class DesignRecord:
             "sampled": metrics.sampled,
             "stream": cost.stream,
             "corner": cost.corner,
+            "input_slew_ns": cost.input_slew_ns,
+            "output_load_ff": cost.output_load_ff,
+            "wire_load": cost.wire_load,
             "key": self.key,
         }
 

@@ -1,7 +1,7 @@
 """Designs and synthesis results on disk: content-addressed, complete or absent.
 
     <root>/designs/<key>/      design.json, design.v, netlist.v, netlist.json and lut.npy of one record
-    <root>/synthesis/<key>/    what Yosys made of one job
+    <root>/synthesis/<key>/    synthesis.json, what Yosys made of one job
     <root>/partial/            folders being written; a killed run leaves its rubbish only here
 
 An entry is written into a folder of its own, flushed to disk and renamed into place. Readers never see half an
@@ -10,6 +10,7 @@ entry, two processes that make the same entry end with one of them, and nothing 
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -26,6 +27,7 @@ from axhw.errors import AxhwError
 from axhw.synth.synthesis import Synthesis, SynthesisJob
 
 ENVIRONMENT = "AXHW_STORE"
+_SYNTHESIS = "synthesis.json"
 _ABANDONED_S = 24 * 3600.0
 
 
@@ -70,26 +72,14 @@ class Store:
         folder = self.root / "synthesis" / job.key
         if not os.path.isdir(folder):
             result = job.run()
-            about = {"name": result.name, "engine": result.engine, "seconds": result.seconds}
-            self._publish(
-                folder,
-                {
-                    "design.v": result.rtl_verilog.encode(),
-                    "netlist.v": result.netlist_verilog.encode(),
-                    "netlist.json": result.netlist_json.encode(),
-                    "about.json": json.dumps(about).encode(),
-                },
-            )
+            # One file, because the disk takes as long for each.
+            self._publish(folder, {_SYNTHESIS: json.dumps(dataclasses.asdict(result)).encode()})
             return result
-        about = _read_json(folder / "about.json")
-        return Synthesis(
-            name=about["name"],
-            engine=about["engine"],
-            seconds=about["seconds"],
-            rtl_verilog=_read(folder / "design.v"),
-            netlist_verilog=_read(folder / "netlist.v"),
-            netlist_json=_read(folder / "netlist.json"),
-        )
+        document = _read_json(folder / _SYNTHESIS)
+        try:
+            return Synthesis(**document)
+        except TypeError as error:
+            raise _damaged(folder / _SYNTHESIS, "other fields") from error
 
     def get(self, key: str) -> Entry | None:
         """The design of that key, or None.

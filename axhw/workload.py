@@ -22,11 +22,15 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from axhw.emulate.gemm import Codes
+from axhw.emulate.codes import Codes
 from axhw.emulate.histogram import operand_histogram
 from axhw.errors import AxhwError
 from axhw.hdl.spec import IntegerArray, MultiplierSpec
 from axhw.measure import Conditions
+from axhw.nn.executor import Executor, Value
+from axhw.nn.graph import Node
+from axhw.nn.histograms import product_operands
+from axhw.nn.layers.base import ProductLayer, WeightLayer
 from axhw.nn.network import Images
 from axhw.nn.quantized import QuantizedNetwork
 from axhw.record import DesignRecord
@@ -57,20 +61,19 @@ class LayerOperands:
     ----------
     layer : str
     activations : int8 or uint8 array, shape (images, positions, terms)
+        Where the second operands are activations too, all images lie on the axis of the terms, as if they were one.
     weights : int8 or uint8 array, shape (terms, outputs)
     zero : int
         Code of the activation 0.
+    multiplications : int
+        For one image.
     """
 
     layer: str
     activations: Codes
     weights: Codes
     zero: int
-
-    @property
-    def multiplications(self) -> int:
-        """For one image."""
-        return math.prod(self.activations.shape[1:]) * int(self.weights.shape[1])
+    multiplications: int
 
     @property
     def zero_share(self) -> float:
@@ -205,15 +208,20 @@ def layer_operands(
         )
     operands: dict[str, LayerOperands] = {}
 
-    def observe(name: str, a: Codes, w: Codes) -> None:
-        operands[name] = LayerOperands(
-            layer=name,
-            activations=a.reshape(len(images), -1, a.shape[1]),
+    def observe(node: Node, inputs: tuple[Value, ...], output: Value) -> None:
+        if not isinstance(node.layer, ProductLayer):
+            return
+        a, w = product_operands(network, node, inputs)
+        streams = len(images) if isinstance(node.layer, WeightLayer) else 1
+        operands[node.name] = LayerOperands(
+            layer=node.name,
+            activations=a.reshape(streams, -1, a.shape[1]),
             weights=w,
-            zero=int(network.products[name].source.zero_point),
+            zero=int(network.codings[node.inputs[0]].zero_point),
+            multiplications=network.multiplications[node.name],
         )
 
-    network.forward(images, table, observe=observe)
+    Executor(network, table)(images, observe=observe)
     return operands
 
 
@@ -256,6 +264,7 @@ def workload_energy(
         graph=graph,
         input_slew_ns=conditions.input_slew_ns,
         output_load_ff=conditions.output_load_ff,
+        wire_load=library.wire_loads.model(record.cost.wire_load),
     )
 
     def timed(run: OperandStream) -> Activity:

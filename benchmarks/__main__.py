@@ -23,6 +23,8 @@ BENCHMARKS = {
     "published_anchor": "published-anchor",
     "roup_against_arrays": "roup-against-arrays",
     "element_share": "element-share",
+    "emulation": "emulation",
+    "inference": "inference",
 }
 """Module of each benchmark and the report it makes; what it prints is Markdown if it says so by ``MARKDOWN``."""
 

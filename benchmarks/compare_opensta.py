@@ -58,7 +58,7 @@ def compare(name: str, library: LibrarySource, spec: DesignSpec) -> None:
     cells = library.cells
     graph = levelize(netlist, cells)
     timing = analyze_timing(netlist, cells, graph=graph)
-    reference = opensta.run(netlist, cells, library.text, timing, density=DENSITY, one=ONE)
+    reference = opensta.run(netlist, cells, library.files, timing, density=DENSITY, one=ONE)
     ours_ns = timing.delay_ns if timing.min_period_ns is None else timing.min_period_ns
 
     density, one = np.full(netlist.net_count, DENSITY), np.full(netlist.net_count, ONE)

@@ -9,7 +9,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,34 +55,38 @@ def available() -> bool:
 
 
 def run(
-    netlist: Netlist, library: CellLibrary, liberty: str, timing: TimingReport, *, density: float, one: float
+    netlist: Netlist, library: CellLibrary, files: Sequence[str], timing: TimingReport, *, density: float, one: float
 ) -> Reference:
     """Analyse `netlist` under the conditions of `timing`.
 
     Parameters
     ----------
-    liberty : str
-        Text of the library. OpenSTA takes its default wire load; axhw has none, so it is cut out.
+    files : sequence of str
+        Texts of the library's files. OpenSTA takes a default wire load; axhw has none, so it is cut out.
     density, one : float
         Transitions per operation and probability of 1 of every pin but the clock.
     """
-    units = Units.of(parse_liberty(liberty, source=library.name))
+    # OpenSTA speaks in the units of the file that it reads first.
+    units = Units.of(parse_liberty(files[0], source=library.name))
     with tempfile.TemporaryDirectory() as folder:
         where = Path(folder)
-        (where / "cells.lib").write_text(re.sub(r"(?m)^\s*default_wire_load\w*\s*:.*$", "", liberty))
+        for number, liberty in enumerate(files):
+            text = re.sub(r"(?m)^\s*default_wire_load\w*\s*:.*$", "", liberty)
+            (where / f"cells{number}.lib").write_text(text)
         (where / "top.v").write_text(structural_verilog(netlist))
-        (where / "run.tcl").write_text(_script(netlist, timing, units, density=density, one=one))
+        script = _script(netlist, timing, units, files=len(files), density=density, one=one)
+        (where / "run.tcl").write_text(script)
         command = ["sta", "-exit", "run.tcl"]
         text = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
     return _parse(text, netlist, library, units, clocked=timing.clock_net is not None)
 
 
-def _script(netlist: Netlist, timing: TimingReport, units: Units, *, density: float, one: float) -> str:
+def _script(netlist: Netlist, timing: TimingReport, units: Units, *, files: int, density: float, one: float) -> str:
     # OpenSTA reads and writes numbers in the units of the library, its Tcl objects in SI units.
     clock = next((port for port, nets in netlist.inputs.items() if timing.clock_net in nets), None)
     data = " ".join(f"{port}[*]" for port in netlist.inputs if port != clock)
     lines = [
-        "read_liberty cells.lib",
+        *(f"read_liberty cells{number}.lib" for number in range(files)),
         "read_verilog top.v",
         "link_design top",
         f"set_input_transition {timing.input_slew_ns / units.time_ns:.9g} [all_inputs]",

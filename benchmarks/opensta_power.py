@@ -8,7 +8,7 @@ rule of later versions, where the groups of an output share its transitions and 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -59,9 +59,13 @@ class _Instance:
         return total
 
     def _output(self, pin: Pin, rule: Rule) -> float:
+        supplies = dict.fromkeys(arc.supply for arc in pin.power)
+        return sum(self._shared(pin, [arc for arc in pin.power if arc.supply == supply], rule) for supply in supplies)
+
+    def _shared(self, pin: Pin, arcs: Sequence[PowerArc], rule: Rule) -> float:
         density = float(self.density[self.nets[pin.name]])
         shares = []
-        for arc in pin.power:
+        for arc in arcs:
             assert arc.related_pin is not None
             cause = float(self.density[self.nets[arc.related_pin]])
             if rule == "current":

@@ -48,34 +48,52 @@ def _sweep(store: Store, count: int, engine: str | None) -> None:
     jobs = min(processors(), len(specs))
     threads = max(1, processors() // jobs)
     setup = Setup.of(library="sg13g2", engine=engine, store=store, conditions=Conditions(), threads=threads)
-    before = os.getloadavg()[0]
+    load, before = os.getloadavg()[0], os.times()
     start = time.perf_counter()
     outcomes = [outcome for _, outcome in run_local(specs, setup, jobs=jobs)]
-    wall = time.perf_counter() - start
+    wall, after = time.perf_counter() - start, os.times()
     failed = [outcome for outcome in outcomes if outcome.failed]
-    yosys = sum(json.loads(path.read_text())["seconds"] for path in (store.root / "synthesis").glob("*/about.json"))
+    yosys = sum(json.loads(path.read_text())["seconds"] for path in (store.root / "synthesis").glob("*/synthesis.json"))
     print(f"designs            {len(outcomes)} ({len(failed)} failed), {setup.engine}, {jobs} processes")
-    print(f"load before        {before:.2f} (others on this machine; {processors()} processors)")
+    print(f"load before        {load:.2f} (others on this machine; {processors()} processors)")
     print(f"wall time          {wall:.1f} s")
     print(f"designs per second {len(outcomes) / wall:.2f}")
     print()
-    _table(outcomes, wall * jobs, yosys)
+    spent = sum(after[2:4]) - sum(before[2:4])
+    _table(outcomes, wall=wall * jobs, wall_of_yosys=yosys, processor=spent)
 
 
-def _table(outcomes: list[Outcome], total: float, yosys: float) -> None:
-    """Seconds of all processes together; what is left is their start, and the end when one waits for the other."""
-    sums = {stage: sum(outcome.seconds.get(stage, 0.0) for outcome in outcomes) for stage in (*STAGES, "synthesise")}
+def _table(outcomes: list[Outcome], *, wall: float, wall_of_yosys: float, processor: float) -> None:
+    """Seconds of all processes together, on the wall and of processors.
+
+    What is left is their start, and the end when one waits for the other. Processor time is what counts while others
+    use the machine.
+    """
+    stages = (*STAGES, "synthesise")
+    walls = {stage: sum(outcome.seconds.get(stage, 0.0) for outcome in outcomes) for stage in stages}
+    spent = {stage: [outcome.processor_seconds.get(stage, (0.0, 0.0)) for outcome in outcomes] for stage in stages}
+    own = {stage: sum(mine for mine, _ in parts) for stage, parts in spent.items()}
+    children = sum(theirs for parts in spent.values() for _, theirs in parts)
     rows = {
-        "Yosys": yosys,
-        "keep its result": sums.pop("synthesise") - yosys,
-        **sums,
+        "Yosys": (wall_of_yosys, children),
+        "keep its result": (walls.pop("synthesise") - wall_of_yosys, own.pop("synthesise")),
+        **{stage: (walls[stage], own[stage]) for stage in STAGES},
     }
-    rows["start, wait"] = total - sum(rows.values())
-    print(f"{'stage':18} {'s':>8} {'ms/design':>10} {'share':>8}")
-    for name, seconds in rows.items():
-        print(f"{name:18} {seconds:8.1f} {1000 * seconds / len(outcomes):10.1f} {seconds / total:8.1%}")
-    print(f"{'beyond Yosys':18} {total - yosys:8.1f} {1000 * (total - yosys) / len(outcomes):10.1f}", end=" ")
-    print(f"{1 - yosys / total:8.1%} of all, {total / yosys - 1:.1%} of Yosys' own time")
+    rows["start, wait"] = (
+        wall - sum(row[0] for row in rows.values()),
+        processor - sum(row[1] for row in rows.values()),
+    )
+    print(f"{'':18} {'wall time':>18} {'processor time':>22}")
+    print(f"{'stage':18} {'ms/design':>10} {'share':>7} {'ms/design':>14} {'share':>7}")
+    for name, (on_wall, of_processor) in rows.items():
+        print(f"{name:18} {_row(on_wall, wall, outcomes)}     {_row(of_processor, processor, outcomes)}")
+    print(f"{'beyond Yosys':18} {_row(wall - wall_of_yosys, wall, outcomes)}", end="     ")
+    print(_row(processor - children, processor, outcomes))
+    print(f"{'of Yosys alone':18} {wall / wall_of_yosys - 1:18.1%} {processor / children - 1:22.1%}")
+
+
+def _row(seconds: float, total: float, outcomes: list[Outcome]) -> str:
+    return f"{1000 * seconds / len(outcomes):10.1f} {seconds / total:7.1%}"
 
 
 def _listing(source: Store, store: Store) -> None:

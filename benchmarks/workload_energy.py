@@ -58,7 +58,8 @@ def main() -> None:
     print(
         f"{MODEL} on {IMAGES} test images of {DATA}: in each layer {CONDITIONS.pairs:,} multiplications are sampled "
         f"from each order, seed {CONDITIONS.seed}, and their energy measured with glitches. An inference is "
-        f"{sum(bench.signed_network.multiplications.values()):,} multiplications, nothing else counted. The orders are "
+        f"{sum(bench.quantized(signed=True).multiplications.values()):,} multiplications, nothing else counted. The "
+        "orders are "
         "those of [workloads.md](../docs/workloads.md); `uniform` is what `axhw gen` reports, "
         f"{CONDITIONS.pairs:,} uniform random pairs."
     )
@@ -86,7 +87,7 @@ def _record(text: str, library: LibrarySource, store: Store) -> DesignRecord:
 def _orders(
     record: DesignRecord, bench: Bench, library: LibrarySource, *, swapped: bool = False
 ) -> dict[Order, WorkloadEnergy]:
-    operands = layer_operands(bench.signed_network, bench.data.test.images[:IMAGES], record)
+    operands = layer_operands(bench.quantized(signed=True), bench.data.test.images[:IMAGES], record)
     if swapped:
         operands = {name: SwappedOperands(**vars(layer)) for name, layer in operands.items()}
     return {
@@ -123,11 +124,11 @@ def _relative(results: Results) -> str:
 def _at_zero(results: Results, bench: Bench, library: LibrarySource) -> str:
     """What a multiplication by an activation of 0 costs in the largest layer."""
     order: Order = "output-stationary"
-    layer = max(bench.signed_network.multiplications.items(), key=lambda item: item[1])[0]
+    layer = max(bench.quantized(signed=True).multiplications.items(), key=lambda item: item[1])[0]
     found = []
     for text in (BASELINE, "exact:encoding=baugh_wooley"):
         workload = results[text][order]
-        operands = layer_operands(bench.signed_network, bench.data.test.images[:IMAGES], workload.record)[layer]
+        operands = layer_operands(bench.quantized(signed=True), bench.data.test.images[:IMAGES], workload.record)[layer]
         still = {layer: replace(operands, activations=np.zeros_like(operands.activations))}
         zero = workload_energy(
             workload.record, still, library=library.cells, order=order, conditions=CONDITIONS

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -9,8 +8,7 @@ import pandas as pd
 import pytest
 
 from axhw.errors import AxhwError
-from axhw.evaluation import EVALUATION_CSV, Bench, evaluation_row, load_dataset, write_evaluations
-from axhw.nn.dataset import Dataset, Splits
+from axhw.evaluation import EVALUATION_CSV, Bench, evaluation_row, select_layers, write_rows
 from axhw.record import DesignRecord
 
 Characterized = Callable[..., DesignRecord]
@@ -19,10 +17,7 @@ Characterized = Callable[..., DesignRecord]
 @pytest.fixture(scope="module")
 def bench() -> Bench:
     """The shipped network on 100 of the test images."""
-    whole = Bench.load(model="digits_cnn", data="digits")
-    data = whole.data
-    few = dataclasses.replace(data.test, images=data.test.images[:100], labels=data.test.labels[:100])
-    return Bench(network=whole.network, data=dataclasses.replace(data, test=few))
+    return Bench.load(model="digits_cnn", data="digits", images=100)
 
 
 def test_an_exact_multiplier_changes_nothing(bench: Bench, characterized: Characterized) -> None:
@@ -65,12 +60,13 @@ def test_evaluation_csv(bench: Bench, characterized: Characterized, tmp_path: Pa
     records = [characterized("exact"), characterized("roup:p=2,r=3")]
     rows = [evaluation_row(record, bench.evaluate(record)) for record in records]
     json.dumps(rows, allow_nan=False)
-    path = write_evaluations(rows, tmp_path)
+    path = write_rows(rows, tmp_path / EVALUATION_CSV)
     assert path == tmp_path / EVALUATION_CSV
     frame = pd.read_csv(path)
     assert list(frame.columns) == [
-        "name", "network", "dataset", "split", "split_seed", "images", "float_accuracy", "int8_accuracy", "accuracy",
-        "agreement", "multiplications", "energy_fj", "energy_nj_per_inference", "library", "lut_sha256",
+        "name", "family", "network", "dataset", "split", "split_seed", "images", "float_accuracy",
+        "int8_accuracy", "accuracy", "agreement", "multiplications", "energy_fj", "energy_nj_per_inference",
+        "library", "lut_sha256",
     ]  # fmt: skip
     assert list(frame["name"]) == ["exact8s", "roup8s_p2_r3"]
     assert list(frame["lut_sha256"]) == [record.verification.table_sha256 for record in records]
@@ -80,18 +76,32 @@ def test_evaluation_csv(bench: Bench, characterized: Characterized, tmp_path: Pa
 
 
 def test_unknown_names() -> None:
-    with pytest.raises(AxhwError, match=r"^Expected a data set out of digits, found 'mnist'\.$"):
-        load_dataset("mnist")
-    with pytest.raises(AxhwError, match=r"^Expected a network out of digits_cnn, found 'lenet'"):
-        Bench.load(model="lenet", data="digits")
+    with pytest.raises(AxhwError, match=r"^Expected a data set out of digits, .*, found 'mnist'\.$"):
+        Bench.load(model="digits_cnn", data="mnist")
+    with pytest.raises(AxhwError, match=r"^Expected a network out of digits_cnn, .*, found 'resnet9' \(did you mean"):
+        Bench.load(model="resnet9", data="digits")
+    with pytest.raises(AxhwError, match=r"^Expected trained weights of vgg19_bn on digits; axhw comes with those of"):
+        Bench.load(model="vgg19_bn", data="digits")
+
+
+def test_layers_are_chosen_by_name_and_number(bench: Bench) -> None:
+    assert select_layers(bench.graph, "2-3") == ("conv2", "conv3")
+    assert select_layers(bench.graph, "linear, 1") == ("conv1", "linear")
+    for text in ("5", "0", "3-2", "conv9", "a-b"):
+        with pytest.raises(AxhwError, match=r"^Expected product layers by name \(conv1, .*\) or number \(1 to 4\)"):
+            select_layers(bench.graph, text)
+    with pytest.raises(AxhwError, match=r"^Expected at least one product layer out of conv1, .*, found none"):
+        select_layers(bench.graph, " ,")
+
+
+def test_one_layer_alone(bench: Bench, characterized: Characterized) -> None:
+    record = characterized("roup:p=2,r=3")
+    alone = bench.evaluate(record, layers=["conv3"], exact_energy_fj=1000.0)
+    assert alone.energy_nj == pytest.approx((110_592 * record.cost.energy_fj + 231_680 * 1000.0) * 1e-6)
+    assert bench.evaluate(record, layers=["conv3"]).energy_nj is None
+    assert bench.evaluate(record, layers=["conv3"]).agreement >= bench.evaluate(record).agreement
 
 
 def test_the_folder_of_evaluations_has_to_exist(tmp_path: Path) -> None:
     with pytest.raises(AxhwError, match=r"^Expected to write .*absent.*, found: .+\.$"):
-        write_evaluations([{"name": "exact8s"}], tmp_path / "absent")
-
-
-def test_data_sets_have_three_parts() -> None:
-    splits = load_dataset("digits")
-    assert isinstance(splits, Splits)
-    assert all(isinstance(part, Dataset) for part in (splits.train, splits.validation, splits.test))
+        write_rows([{"name": "exact8s"}], tmp_path / "absent" / EVALUATION_CSV)

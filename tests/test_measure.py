@@ -4,6 +4,7 @@ import dataclasses
 import math
 import os
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,7 +31,7 @@ def measure(store: Store) -> Measure:
     """The cost of a spec under conditions, on the embedded library."""
     library = load_library(DEFAULT)
 
-    def run(spec: DesignSpec, *, stream: OperandStream | None = None, **conditions: float) -> Cost:
+    def run(spec: DesignSpec, *, stream: OperandStream | None = None, **conditions: Any) -> Cost:
         rtlil = to_rtlil(spec.component(), name=spec.name)
         job = SynthesisJob(name=spec.name, rtlil=rtlil, liberty=library.text, engine=find_engine())
         return measure_cost(
@@ -84,6 +85,40 @@ def test_conditions_change_what_they_should(characterized: Characterized, measur
     assert fast == dataclasses.replace(cost, clock_mhz=200.0, leakage_fj=cost.leakage_fj / 2)
 
 
+def test_wires_load_every_gate(characterized: Characterized, measure: Measure) -> None:
+    spec, bare = characterized("exact:width=4").spec, characterized("exact:width=4").cost
+    assert (bare.wire_load, "zero wire" in bare.timing_model) == ("none", True)
+    none = measure(spec, wire_load="fanout=0")
+    assert none == dataclasses.replace(bare, wire_load="fanout=0", timing_model=none.timing_model)
+    wired = measure(spec, wire_load="fanout=2.5")
+    assert "wire load fanout=2.5" in wired.timing_model
+    assert wired.delay_ns > 1.2 * bare.delay_ns
+    assert wired.switching_fj > 1.2 * bare.switching_fj
+    assert wired.area_um2 == bare.area_um2
+    assert wired.leakage_nw == pytest.approx(bare.leakage_nw)
+
+
+def test_wires_of_the_library(characterized: Characterized, measure: Measure) -> None:
+    spec = characterized("exact:width=4").spec
+    models = load_library(DEFAULT).cells.wire_loads
+    default, by_area = measure(spec, wire_load="default"), measure(spec, wire_load="4_metls_routing")
+    assert (default.wire_load, by_area.wire_load) == (models.default, "0_5k") == ("1k", "0_5k")
+    assert 635 < by_area.area_um2 < 3175
+    assert by_area == measure(spec, wire_load="0_5k")
+    assert by_area.delay_ns < default.delay_ns
+    with pytest.raises(AxhwError, match=r"^Expected a wire load of the library \(none, fanout=F, Zero, .*found '7k'"):
+        measure(spec, wire_load="7k")
+
+
+@pytest.mark.parametrize(("element", "least", "most"), [(None, 0.94, 1.0), ("registered", 0.6, 0.8)])
+def test_energy_by_the_letter_of_liberty(
+    characterized: Characterized, element: str | None, least: float, most: float
+) -> None:
+    # In SG13G2, clock pins have groups with and without a condition, which OpenSTA counts together.
+    cost = characterized("exact:width=4", element).cost
+    assert least < cost.energy_exclusive_fj / cost.energy_fj < most
+
+
 def test_a_stream_that_does_not_change_spends_nothing(characterized: Characterized, measure: Measure) -> None:
     spec = characterized("exact:width=4").spec
     still = from_trace(spec, np.full(100, -3), np.full(100, 5), label="a still picture")
@@ -116,11 +151,13 @@ def test_a_pair_of_inputs_that_reaches_one_gate(characterized: Characterized, me
         ({"input_slew_ns": -0.1}, "Expected input_slew_ns to be 0 or more, found -0.1."),
         ({"input_slew_ns": math.nan}, "Expected input_slew_ns to be 0 or more, found nan."),
         ({"output_load_ff": math.inf}, "Expected output_load_ff to be 0 or more, found inf."),
+        ({"wire_load": ""}, "Expected none, fanout=F or the name of a wire load, found nothing."),
+        ({"wire_load": "fanout=x"}, "Expected fanout=F with F fF of 0 or more as a wire load, found 'fanout=x'."),
         ({"clock_mhz": 0.0}, "Expected clock_mhz above 0, found 0.0."),
         ({"clock_mhz": math.nan}, "Expected clock_mhz above 0, found nan."),
     ],
 )
-def test_impossible_conditions(conditions: dict[str, float], message: str) -> None:
+def test_impossible_conditions(conditions: dict[str, Any], message: str) -> None:
     with pytest.raises(AxhwError) as found:
         Conditions(**conditions)
     assert str(found.value) == message

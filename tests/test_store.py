@@ -239,13 +239,20 @@ def test_a_failed_synthesis_is_not_stored(tmp_path: Path, monkeypatch: pytest.Mo
     assert not (tmp_path / "synthesis").exists()
 
 
-@pytest.mark.parametrize("name", ["about.json", "design.v", "netlist.v", "netlist.json"])
-def test_a_damaged_synthesis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [(None, "No such file or directory"), (b"{", "no JSON document"), (b'{"a": 1}', "other fields")],
+)
+def test_a_damaged_synthesis(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes | None, found: str
+) -> None:
     monkeypatch.setattr(SynthesisJob, "run", lambda self: SYNTHESIS)
     Store(tmp_path).synthesise(job())
-    path = tmp_path / "synthesis" / job().key / name
+    path = tmp_path / "synthesis" / job().key / "synthesis.json"
     path.unlink()
-    message = f"Expected the file {path} of the store, found No such file or directory: remove its folder"
+    if content is not None:
+        path.write_bytes(content)
+    message = f"Expected the file {path} of the store, found {found}: remove its folder"
     with pytest.raises(AxhwError, match=re.escape(message)):
         Store(tmp_path).synthesise(job())
 

@@ -14,6 +14,7 @@ from axhw.errors import AxhwError
 from axhw.evaluation import Bench
 from axhw.hdl.registry import parse
 from axhw.measure import Conditions, measure_cost
+from axhw.nn.histograms import operand_histograms
 from axhw.record import DesignRecord
 from axhw.sim.operands import from_trace
 from axhw.synth.libraries import DEFAULT, load_library
@@ -35,6 +36,7 @@ def small_layer(low: int = -8, high: int = 7, images: int = IMAGES, seed: int = 
         activations=rng.integers(low, high, (images, POSITIONS, TERMS), np.int8, endpoint=True),
         weights=rng.integers(low, high, (TERMS, OUTPUTS), np.int8, endpoint=True),
         zero=0,
+        multiplications=POSITIONS * TERMS * OUTPUTS,
     )
 
 
@@ -103,7 +105,11 @@ def test_a_seed_is_a_sample(order: Order) -> None:
 
 def test_a_layer_shorter_than_a_run_is_refused() -> None:
     layer = LayerOperands(
-        layer="dot", activations=np.ones((1, 1, 8), np.int8), weights=np.ones((8, 1), np.int8), zero=0
+        layer="dot",
+        activations=np.ones((1, 1, 8), np.int8),
+        weights=np.ones((8, 1), np.int8),
+        zero=0,
+        multiplications=8,
     )
     with pytest.raises(AxhwError, match="^Expected more than 8 multiplications in dot to trace, found 8.$"):
         layer.runs(parse("exact"), order="weight-stationary", pairs=64, seed=0)
@@ -133,7 +139,11 @@ def test_energy_is_that_of_the_whole_trace(characterized: Characterized, order: 
 
 def test_nothing_switches_while_operands_stay(characterized: Characterized) -> None:
     still = LayerOperands(
-        layer="still", activations=np.full((1, 20, 2), 3, np.int8), weights=np.full((2, 1), -5, np.int8), zero=3
+        layer="still",
+        activations=np.full((1, 20, 2), 3, np.int8),
+        weights=np.full((2, 1), -5, np.int8),
+        zero=3,
+        multiplications=40,
     )
     for order in ORDERS:
         result = workload_energy(
@@ -145,15 +155,16 @@ def test_nothing_switches_while_operands_stay(characterized: Characterized) -> N
 
 def test_operands_of_the_network(characterized: Characterized) -> None:
     bench = Bench.load(model="digits_cnn", data="digits")
+    network = bench.quantized(signed=True)
     record = characterized("evoapprox:mul8s_1L2L")
     images = bench.data.test.images[:3]
-    operands = layer_operands(bench.signed_network, images, record)
-    exact = layer_operands(bench.signed_network, images)
-    assert {name: layer.multiplications for name, layer in operands.items()} == bench.signed_network.multiplications
+    operands = layer_operands(network, images, record)
+    exact = layer_operands(network, images)
+    assert {name: layer.multiplications for name, layer in operands.items()} == network.multiplications
     np.testing.assert_array_equal(operands["conv1"].activations, exact["conv1"].activations)
     # Behind conv1, the products have changed the activations.
     assert (operands["conv2"].activations != exact["conv2"].activations).any()
-    histogram = bench.signed_network.operand_histograms(images, record.table)["linear"]
+    histogram = operand_histograms(network, images, record.table)["linear"]
     layer = operands["linear"]
     for code in (0, 1, 127):
         share = np.count_nonzero(layer.activations == code) * layer.weights.shape[1]
@@ -172,7 +183,7 @@ def test_other_multipliers_are_refused(
 ) -> None:
     bench = Bench.load(model="digits_cnn", data="digits")
     with pytest.raises(AxhwError, match=message):
-        layer_operands(bench.signed_network, bench.data.test.images[:1], characterized(text, element))
+        layer_operands(bench.quantized(signed=True), bench.data.test.images[:1], characterized(text, element))
 
 
 def test_registers_and_other_libraries_are_refused(characterized: Characterized) -> None:

@@ -13,12 +13,13 @@ from axhw.cli.tables import plain_table, stdout
 from axhw.errors import AxhwError
 from axhw.store import Store
 
-_TEXT = ("library", "corner", "engine", "stream")
+_TEXT = ("library", "corner", "engine", "stream", "wire_load")
 _FIGURES = (
     "area_um2",
     "delay_ns",
     "energy_fj",
     "energy_zero_delay_fj",
+    "energy_exclusive_fj",
     "leakage_nw",
     "cells",
     "mae",

@@ -12,7 +12,7 @@ from axhw.demo import run_demo
 from axhw.evaluation import evaluation_row
 from axhw.store import Store
 from axhw.synth.engines import find_engine
-from axhw.synth.libraries import DEFAULT, load_library
+from axhw.synth.libraries import DEFAULT, library_files, load_library
 
 
 @click.command("demo")
@@ -25,7 +25,7 @@ from axhw.synth.libraries import DEFAULT, load_library
 def command(out: Path, library: str, engine: str | None, as_json: bool) -> None:
     """Generate and prove five multipliers, run a network with each, and write an HTML report."""
     source, yosys = load_library(library), find_engine(engine)
-    options = [f"--library {library}"] if library != DEFAULT else []
+    options = [f"--library {file}" for file in library_files(library)] if library != DEFAULT else []
     options += [f"--engine {engine}"] if engine is not None else []
     shown = " ".join(["axhw demo", *options])
     with progress() as report:

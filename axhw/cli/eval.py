@@ -2,72 +2,238 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, get_args
 
 import click
 
 from axhw.characterize import characterize
-from axhw.cli.options import engine_option, json_option, library_option, multipliers_option, print_json, progress
+from axhw.cli.options import (
+    engine_option,
+    json_option,
+    library_option,
+    multipliers_option,
+    peak_memory_mb,
+    print_json,
+    progress,
+    warn_of_unreadable,
+)
 from axhw.cli.tables import plain_table, stdout
-from axhw.evaluation import DATASETS, Bench, evaluation_row
+from axhw.data.names import DATASETS
+from axhw.errors import AxhwError
+from axhw.evaluation import EVALUATION_CSV, SENSITIVITY_CSV, Bench, evaluation_row, select_layers, write_rows
+from axhw.files import output_folder
+from axhw.hdl.grid import expand_all
 from axhw.hdl.registry import parse
-from axhw.nn.zoo import ARCHITECTURES
+from axhw.hdl.spec import MultiplierSpec
+from axhw.index import Index
+from axhw.nn.calibrate import Calibration, Method
+from axhw.nn.compensation import Compensation
+from axhw.nn.zoo.names import GRAPHS
+from axhw.record import DesignRecord
+from axhw.selection import choose, flat_row
+from axhw.sensitivity import layer_sensitivities, sensitivity_row
 from axhw.store import Store
 from axhw.synth.engines import find_engine
 from axhw.synth.libraries import load_library
 
 
-def _names(what: str, names: Iterable[str]) -> str:
-    return f"{what}: {', '.join(names)}."
-
-
 @click.command("eval")
 @click.option(
-    "--model", default="digits_cnn", show_default=True, metavar="NAME", help=f"Network: {', '.join(ARCHITECTURES)}."
+    "--model",
+    default="digits_cnn",
+    show_default=True,
+    metavar="NAME|FILE",
+    help=f"Network: {', '.join(GRAPHS)}, or a .onnx or .safetensors file.",
 )
-@click.option("--data", default="digits", show_default=True, metavar="NAME", help=f"Data set: {', '.join(DATASETS)}.")
+@click.option(
+    "--data",
+    default="digits",
+    show_default=True,
+    metavar="NAME|PATH",
+    help=f"Data set: {', '.join(DATASETS)}, or a folder or file of images.",
+)
 @multipliers_option
+@click.option("--sweep", is_flag=True, help="Evaluate all 8-bit multipliers in the store instead.")
+@click.option("--where", metavar="CONDITION", default=None, help="With --sweep: only designs like 'mae_pct<0.5'.")
+@click.option(
+    "--layers", metavar="LIST", default=None, help="Product layers that use it, by number or name: 3-7,linear."
+)
+@click.option("--each-layer", is_flag=True, help="Sensitivity: in one layer at a time, and in all layers up to it.")
+@click.option(
+    "--compensate",
+    type=click.Choice(get_args(Compensation)),
+    default=None,
+    help="Make up for errors in the constants of each output: in the bias alone, or in bias and scale.",
+)
+@click.option("--data-dir", type=click.Path(path_type=Path), default=None, help="Folder to look for the data set in.")
+@click.option("--images", type=click.IntRange(min=1), default=None, help="Test images, drawn at random. [default: all]")
+@click.option(
+    "--calibration",
+    type=click.Choice(get_args(Method)),
+    default=Calibration.method,
+    show_default=True,
+    help="How the ranges of activations are taken.",
+)
+@click.option("--out", type=click.Path(path_type=Path), default=None, help="Folder for CSV files and figures.")
 @library_option
 @engine_option
 @json_option
 def command(
-    model: str, data: str, multipliers: tuple[str, ...], library: str, engine: str | None, as_json: bool
+    model: str,
+    data: str,
+    multipliers: tuple[str, ...],
+    sweep: bool,
+    where: str | None,
+    layers: str | None,
+    each_layer: bool,
+    compensate: Compensation | None,
+    data_dir: Path | None,
+    images: int | None,
+    calibration: Method,
+    out: Path | None,
+    library: str,
+    engine: str | None,
+    as_json: bool,
 ) -> None:
     """Evaluate a network, bit-exactly, with multipliers made here: accuracy and energy per inference.
 
+    A multiplier may be a grid of them, as in `axhw sweep`.
+
     \b
     axhw eval --multiplier roup:p=1,r=4
-    axhw eval -m exact -m bam:v=6 -m drum:k=4
+    axhw eval --model resnet8 --data cifar10 -m exact -m 'bam:ha=0..2,v=4|6' --layers 3-7
+    axhw eval --model net.onnx --data images.npz -m roup:p=1,r=4 --each-layer --out results
+    axhw eval --model resnet20 --data cifar10 --sweep --where 'mae_pct<0.5' --images 1000
     """
-    specs = [parse(text) for text in multipliers]
-    bench = Bench.load(model=model, data=data)
+    if where is not None and not sweep:
+        raise AxhwError("Expected --where beside --sweep, found it alone.")
+    if each_layer and (layers is not None or compensate is not None):
+        raise AxhwError("Expected --each-layer without --layers and --compensate, found both.")
     source, yosys, store = load_library(library), find_engine(engine), Store.default()
+    folder = None if out is None else output_folder(out)
+    bench = Bench.load(
+        model=model, data=data, root=data_dir, images=images, calibration=Calibration(method=calibration)
+    )
+    chosen = None if layers is None else select_layers(bench.graph, layers)
+
+    def make(spec: MultiplierSpec) -> DesignRecord:
+        return characterize(spec, library=source, engine=yosys, store=store)
+
+    def exact_energy_fj(signed: bool) -> float:
+        return make(parse("exact", signed=signed)).cost.energy_fj
+
+    about = {
+        "weights": bench.weights,
+        "calibration": calibration,
+        "layers": None if chosen is None else " ".join(chosen),
+        "compensated": compensate,
+    }
+    designs: dict[str, Callable[[], DesignRecord]]
+    if sweep:
+        designs = {record.name: partial(_itself, record) for record in _stored(store, where, source.cells.name)}
+    else:
+        designs = {spec.name: partial(make, spec) for spec in expand_all(multipliers).specs}
     rows: list[dict[str, Any]] = []
-    images = len(bench.data.test)
+    layer_rows: list[dict[str, Any]] = []
+    total = len(bench.data.test)
     with progress() as report:
-        for spec in specs:
-            report(len(rows) * images, len(specs) * images, spec.name)
-            record = characterize(spec, library=source, engine=yosys, store=store)
+        for done, (name, design) in enumerate(designs.items()):
+            report(done * total, len(designs) * total, name)
+            record = design()
+            signed = record.multiplier.signed
+            if each_layer:
 
-            def advance(done: int, total: int, name: str = spec.name) -> None:
-                report(len(rows) * images + done, len(specs) * images, name)
+                def step(layer: int, count: int, name: str = name, done: int = done) -> None:
+                    report(done * count + layer, len(designs) * count, f"{name}, layer {layer} of {count}")
 
-            rows.append(evaluation_row(record, bench.evaluate(record, progress=advance)))
+                found = layer_sensitivities(bench, record, exact_energy_fj=exact_energy_fj(signed), progress=step)
+                layer_rows += [sensitivity_row(record, layer) for layer in found]
+                continue
+
+            def advance(images: int, _: int, name: str = name, done: int = done) -> None:
+                report(done * total + images, len(designs) * total, name)
+
+            result = bench.evaluate(
+                record,
+                layers=chosen,
+                exact_energy_fj=None if chosen is None else exact_energy_fj(signed),
+                compensate=compensate,
+                progress=advance,
+            )
+            rows.append(evaluation_row(record, result) | about)
+    files = [] if folder is None else _write(rows, layer_rows, folder)
     if as_json:
-        print_json({"evaluations": rows})
+        document: dict[str, Any] = {"sensitivities": layer_rows} if each_layer else {"evaluations": rows}
+        print_json(document | {"peak_memory_mb": peak_memory_mb(), "files": [str(path) for path in files]})
         return
-    first = rows[0]
+    _print(rows, layer_rows)
+    if (peak := peak_memory_mb()) is not None:
+        stdout().print(f"[dim]peak memory {peak:,.0f} MB[/dim]")
+    for path in files:
+        stdout().print(f"[dim]{path}[/dim]", soft_wrap=True)
+
+
+def _itself(record: DesignRecord) -> DesignRecord:
+    return record
+
+
+def _stored(store: Store, where: str | None, library: str) -> list[DesignRecord]:
+    """The 8-bit multipliers in the store that were measured in a library, in the order of their energy."""
+    index = Index(store)
+    rows = [flat_row(summary) for summary in index.summaries()]
+    warn_of_unreadable(index)
+    eight_bit = [row for row in rows if row["width"] == 8 and not row.get("element") and row["library"] == library]
+    chosen = choose(eight_bit, where=where, sort="energy_fj") if eight_bit else []
+    if not chosen:
+        raise AxhwError(
+            f"Expected stored 8-bit multipliers measured in {library} to sweep over, found none: make some with axhw "
+            "sweep, or widen --where."
+        )
+    return [DesignRecord.from_entry(index.find(row["key"])) for row in chosen]
+
+
+def _write(rows: list[dict[str, Any]], layer_rows: list[dict[str, Any]], folder: Path) -> list[Path]:
+    # matplotlib is slow to import.
+    from axhw.report.accuracy import draw_accuracy
+    from axhw.report.front import save_figure
+    from axhw.report.sensitivity import draw_sensitivity
+
+    if layer_rows:
+        figure = folder / "sensitivity.svg"
+        save_figure(draw_sensitivity(layer_rows), figure)
+        return [write_rows(layer_rows, folder / SENSITIVITY_CSV), figure]
+    files = [write_rows(rows, folder / EVALUATION_CSV)]
+    if len(rows) > 1 and all(row["energy_nj_per_inference"] is not None for row in rows):
+        files.append(folder / "accuracy.svg")
+        save_figure(draw_accuracy(rows), files[-1])
+    return files
+
+
+def _print(rows: list[dict[str, Any]], layer_rows: list[dict[str, Any]]) -> None:
     console = stdout()
-    console.print(f"{first['network']} on {first['dataset']}, {first['split']} split: {first['images']} images")
+    first = (rows or layer_rows)[0]
+    console.print(f"{first['network']} on {first['dataset']}, {first['split']} split: {first['images']:,} images")
+    if layer_rows:
+        console.print(f"int8 with exact products: {_share(first['int8_accuracy'])}")
+        table = plain_table("multiplier", "layer", "", "multiplications", "alone", "up to it", left=3)
+        for row in layer_rows:
+            accuracies = (_share(row["accuracy_alone"]), _share(row["accuracy_up_to"]))
+            table.add_row(row["name"], str(row["number"]), row["layer"], f"{row['multiplications']:,}", *accuracies)
+        console.print(table)
+        return
     table = plain_table("multiplier", "float", "int8 exact", "approximate", "agreement", "energy")
     for row in rows:
-        shares = (
-            f"{100 * float(str(row[key])):.2f} %"
-            for key in ("float_accuracy", "int8_accuracy", "accuracy", "agreement")
-        )
-        table.add_row(str(row["name"]), *shares, f"{row['energy_nj_per_inference']:.1f} nJ")
+        shares = (_share(row[key]) for key in ("float_accuracy", "int8_accuracy", "accuracy", "agreement"))
+        table.add_row(row["name"], *shares, f"{row['energy_nj_per_inference']:,.1f} nJ")
     console.print(table)
-    console.print(
-        f"[dim]{first['multiplications']:,} multiplications an inference; energy of the multiplications alone[/dim]"
-    )
+    notes = f"{first['multiplications']:,} multiplications an inference; energy of the multiplications alone"
+    used = "all product layers" if first["layers"] is None else f"{first['layers']}, exact products elsewhere"
+    compensated = f"; errors compensated by {first['compensated']}" if first["compensated"] else ""
+    console.print(f"[dim]{notes}; in {used}{compensated}; weights: {first['weights']}[/dim]", soft_wrap=True)
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.2f} %"

@@ -26,7 +26,7 @@ _SIMULATED = ("sdf", *_OPERANDS)
     "libraries",
     metavar="FILE.lib",
     multiple=True,
-    help="sdf, saif, vcd: library that designs were made with, where it is not embedded; once for each.",
+    help="sdf, saif, vcd: library that designs were made with, where it is not embedded; once for each file.",
 )
 @click.option("--pairs", type=click.IntRange(min=1), help="saif, vcd: operations. [default: 8192 for saif, 64 for vcd]")
 @click.option("--seed", type=click.IntRange(min=0), help="saif, vcd: seed of the operand stream. [default: 1]")

@@ -11,7 +11,14 @@ import click
 from rich.table import Table
 
 from axhw.characterize import characterize
-from axhw.cli.options import engine_option, json_option, library_option, print_json, stderr
+from axhw.cli.options import (
+    engine_option,
+    json_option,
+    library_option,
+    print_json,
+    stderr,
+    surroundings_options,
+)
 from axhw.cli.specs import element_options, family_options, spec_from_options
 from axhw.cli.tables import stdout
 from axhw.export import write_design
@@ -40,8 +47,7 @@ _RATIOS = ("area_um2", "delay_ns", "energy_fj", "energy_zero_delay_fj", "leakage
     help="Operand pairs for energy.",
 )
 @click.option("--seed", type=int, default=Conditions.seed, show_default=True, help="Seed of the operand stream.")
-@click.option("--input-slew-ns", type=float, default=None, help="Transition time at inputs. [default: the library's]")
-@click.option("--output-load-ff", type=float, default=None, help="Load at each output. [default: the library's]")
+@surroundings_options
 @click.option("--target", "targets", type=click.Choice(TARGETS), multiple=True, help="Add the resources on an FPGA.")
 @click.option(
     "--out", type=click.Path(path_type=Path), default=None, help="Folder for design.v, netlist.v, lut.csv, ..."
@@ -61,6 +67,7 @@ def command(
     seed: int,
     input_slew_ns: float | None,
     output_load_ff: float | None,
+    wire_load: str,
     targets: tuple[Target, ...],
     out: Path | None,
     library: str,
@@ -89,7 +96,9 @@ def command(
     stages = _Stages()
     stages.begin("load library")
     source, yosys, store = load_library(library), find_engine(engine), Store.default()
-    conditions = Conditions(pairs=pairs, seed=seed, input_slew_ns=input_slew_ns, output_load_ff=output_load_ff)
+    conditions = Conditions(
+        pairs=pairs, seed=seed, input_slew_ns=input_slew_ns, output_load_ff=output_load_ff, wire_load=wire_load
+    )
 
     with stderr.status(f"{spec.name}") as status:
 
@@ -179,6 +188,7 @@ def _print(record: DesignRecord, document: dict[str, Any], *, baseline_name: str
     )
     if cost.clocked:
         table.add_row("  clock pins", f"{cost.clock_fj:,.1f}", "fJ", "part of the energy")
+        table.add_row("  exclusive", f"{cost.energy_exclusive_fj:,.1f}", "fJ", "energy by the letter of Liberty")
     if record.breakdown is not None:
         parts = record.breakdown
         for figure, values in (("energy", parts.energy_fj), ("area", parts.area_um2)):
@@ -203,4 +213,6 @@ def _print(record: DesignRecord, document: dict[str, Any], *, baseline_name: str
     console = stdout()
     console.print(table)
     console.print(f"[dim]{cost.library} ({cost.corner}), {cost.engine}; operands: {cost.stream}[/dim]")
+    around = f"input slew {cost.input_slew_ns:.4g} ns, output load {cost.output_load_ff:.4g} fF, wires {cost.wire_load}"
+    console.print(f"[dim]{around}[/dim]")
     console.print(f"[dim]files in {out if out is not None else record.folder}[/dim]", soft_wrap=True)

@@ -26,7 +26,7 @@ def command() -> None:
 
 
 @command.command("fit")
-@click.argument("full", type=click.Path(path_type=Path))
+@click.argument("full", nargs=-1, required=True, metavar="FULL...")
 @click.option("--out", type=click.Path(path_type=Path), default=None, help="Liberty file to write. [default: no file]")
 @click.option(
     "--points", type=click.IntRange(2, 5), default=4, show_default=True, help="Table entries per axis; 2 is bilinear."
@@ -40,13 +40,19 @@ def command() -> None:
 @engine_option
 @json_option
 def fit(
-    full: Path, out: Path | None, points: int, attribution: str | None, check: bool, engine: str | None, as_json: bool
+    full: tuple[str, ...],
+    out: Path | None,
+    points: int,
+    attribution: str | None,
+    check: bool,
+    engine: str | None,
+    as_json: bool,
 ) -> None:
-    """Fit every table of the Liberty file FULL on a few entries and report the error.
+    """Fit every table of the Liberty file FULL, or of the several files of one library, and report the error.
 
     Areas, pin capacitances, leakage and functions stay exact.
     """
-    source = load_library(str(full))
+    source = load_library(",".join(full))
     fitted = fit_library(source.cells, points=points)
     note = attribution or (
         f"Figures fitted from the cell library {source.cells.name}\n(sha256 of its text: {source.cells.sha256}).\n"

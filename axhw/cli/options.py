@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -22,14 +23,38 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 
 
 def library_option(command: Command) -> Command:
-    """Add ``--library``."""
+    """Add ``--library``; the command gets one name, which `axhw.synth.libraries.load_library` reads."""
     return click.option(
         "--library",
         metavar="NAME|FILE.lib",
-        default="sg13g2",
+        multiple=True,
+        default=("sg13g2",),
         show_default=True,
-        help="Cell library: an embedded name or any Liberty file (.lib, .lib.gz).",
+        callback=lambda context, parameter, names: ",".join(names),
+        help="Cell library: an embedded name or any Liberty file (.lib, .lib.gz); give it several times where the "
+        "cells of a technology are in several files.",
     )(command)
+
+
+def surroundings_options(command: Command) -> Command:
+    """Add ``--input-slew-ns``, ``--output-load-ff`` and ``--wire-load``: fields of `axhw.measure.Conditions`."""
+    for option in (
+        click.option(
+            "--wire-load",
+            metavar="none|fanout=F|default|NAME",
+            default="none",
+            show_default=True,
+            help="Wires: none, F fF for every sink, or a wire-load model of the library.",
+        ),
+        click.option(
+            "--output-load-ff", type=float, default=None, help="Load at each output. [default: the library's]"
+        ),
+        click.option(
+            "--input-slew-ns", type=float, default=None, help="Transition time at inputs. [default: the library's]"
+        ),
+    ):
+        command = option(command)
+    return command
 
 
 def engine_option(command: Command) -> Command:
@@ -101,3 +126,14 @@ def progress() -> Iterator[Reporter]:
     )
     with bar:
         yield Reporter(bar)
+
+
+def peak_memory_mb() -> float | None:
+    """The most memory this process has held; None where the system does not say."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    # Kilobytes on Linux, bytes on macOS.
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6

@@ -8,7 +8,14 @@ from typing import Any
 
 import click
 
-from axhw.cli.options import engine_option, json_option, library_option, print_json, progress
+from axhw.cli.options import (
+    engine_option,
+    json_option,
+    library_option,
+    print_json,
+    progress,
+    surroundings_options,
+)
 from axhw.cli.specs import element_options, enclose
 from axhw.errors import AxhwError
 from axhw.hdl.grid import expand_all
@@ -26,6 +33,7 @@ from axhw.sweep.task import Outcome, Setup
     "--pairs", type=click.IntRange(min=MIN_PAIRS), default=Conditions.pairs, show_default=True, help="As in `axhw gen`."
 )
 @click.option("--seed", type=int, default=Conditions.seed, show_default=True, help="Seed of the operand stream.")
+@surroundings_options
 @click.option("--jobs", type=click.IntRange(min=1), default=None, help="Processes. [default: one per processor]")
 @click.option("--scheduler", metavar="tcp://HOST:PORT", default=None, help="Use the workers of this dask scheduler.")
 @library_option
@@ -40,6 +48,9 @@ def command(
     overflow: str | None,
     pairs: int,
     seed: int,
+    input_slew_ns: float | None,
+    output_load_ff: float | None,
+    wire_load: str,
     jobs: int | None,
     scheduler: str | None,
     library: str,
@@ -68,7 +79,9 @@ def command(
         library=library,
         engine=engine,
         store=Store.default(),
-        conditions=Conditions(pairs=pairs, seed=seed),
+        conditions=Conditions(
+            pairs=pairs, seed=seed, input_slew_ns=input_slew_ns, output_load_ff=output_load_ff, wire_load=wire_load
+        ),
         threads=1 if scheduler is not None else max(1, processors() // workers),
     )
     if scheduler is None:

@@ -76,7 +76,7 @@ def command(
         for done, spec in enumerate(specs):
             report(done, len(specs), spec.name)
             record = characterize(spec, library=source, engine=yosys, store=store, conditions=conditions)
-            network = bench.signed_network if spec.signed else bench.unsigned_network
+            network = bench.quantized(signed=spec.signed)
             operands = layer_operands(network, sample, record)
             results.append(
                 [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from axhw.emulate.gemm import CODE_COUNT, Codes, check_operands, code_index
+from axhw.emulate.codes import CODE_COUNT, Codes, check_operands, code_index
 
 
 def operand_histogram(a: Codes, w: Codes) -> npt.NDArray[np.int64]:

@@ -17,7 +17,8 @@ from axhw.record import DesignRecord
 from axhw.sim.activity import source_values
 from axhw.sim.operands import OperandStream
 from axhw.synth.liberty.library import CellLibrary
-from axhw.synth.libraries import EMBEDDED, load_library
+from axhw.synth.liberty.reader import read_library
+from axhw.synth.libraries import EMBEDDED, library_files, load_library
 from axhw.synth.names import VerilogNames, verilog_names
 from axhw.synth.netlist import GateGraph, levelize
 from axhw.synth.timing import TimingReport, analyze_timing
@@ -58,17 +59,20 @@ class SimulationOptions:
 
 
 def find_libraries(records: Sequence[DesignRecord], paths: Sequence[str]) -> dict[str, CellLibrary]:
-    """The library of each record by digest: an embedded one, or one of the files.
+    """The library of each record by digest: an embedded one, one of the files, or all of them together.
 
     Raises
     ------
     AxhwError
         If a file is no library, or the library that a design was made with is not among them.
     """
-    found: dict[str, CellLibrary] = {}
-    for name in (*paths, *EMBEDDED):
-        cells = load_library(name).cells
-        found[cells.sha256] = cells
+    libraries = [load_library(name).cells for name in EMBEDDED]
+    libraries += [read_library(*library_files(path)) for path in paths if path not in EMBEDDED]
+    found = {library.sha256: library for library in libraries}
+    if len(paths) > 1 and any(record.cost.library_sha256 not in found for record in records):
+        # As `axhw gen` names the files of one technology.
+        together = read_library(*(file for path in paths for file in library_files(path)))
+        found[together.sha256] = together
     for record in records:
         if record.cost.library_sha256 not in found:
             raise AxhwError(
@@ -99,6 +103,7 @@ class TimedDesign:
             graph=self.graph,
             input_slew_ns=cost.input_slew_ns,
             output_load_ff=cost.output_load_ff,
+            wire_load=self.library.wire_loads.model(cost.wire_load),
         )
 
     @cached_property

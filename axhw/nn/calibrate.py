@@ -1,27 +1,23 @@
-"""From a float network to an integer one: value ranges measured on calibration images, then codes for everything.
-
-Weights are quantised per output channel, activations per tensor. Calibrate on training images, never on those that
-are tested afterwards.
-"""
+"""Value ranges of activations, measured on images of the train split: never on those that are tested afterwards."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
+import numpy.typing as npt
 
 from axhw.errors import AxhwError
-from axhw.nn.layers import ProductLayer, Relu
-from axhw.nn.network import FloatArray, Images, Network
+from axhw.nn.layers.base import Reals
+from axhw.nn.network import Images, Network, Range
 from axhw.nn.quantize import Quantization
-from axhw.nn.quantized import QuantizedNetwork, QuantizedProduct
-from axhw.nn.requantize import ACCUMULATOR_BITS, Requantizer
 
-Method: TypeAlias = Literal["minmax", "percentile"]
+Method: TypeAlias = Literal["minmax", "percentile", "mse"]
 
-_BATCH = 256
-_LARGEST_BIAS = 1 << (ACCUMULATOR_BITS - 2)
+_BINS = 2048
+_SHRINKS = np.linspace(1.0, 0.2, 81)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,9 +26,10 @@ class Calibration:
 
     Attributes
     ----------
-    method : {"minmax", "percentile"}
-        All values, or those between the percentiles ``100 - percentile`` and `percentile`; what lies outside
-        saturates.
+    method : {"minmax", "percentile", "mse"}
+        All values; those between the percentiles ``100 - percentile`` and `percentile`; or the part of the range for
+        which the codes' mean squared error over all values is least. What lies outside saturates. The last two work
+        on a histogram of 2048 bins.
     percentile : float
         Above 50, at most 100; used by ``percentile`` only.
     """
@@ -46,98 +43,114 @@ class Calibration:
         if not 50 < self.percentile <= 100:
             raise AxhwError(f"Expected a percentile above 50 and at most 100, found {self.percentile}.")
 
-    def range(self, values: FloatArray) -> tuple[float, float]:
-        """Lowest and highest value to be represented."""
-        if self.method == "minmax":
-            return float(values.min()), float(values.max())
-        low, high = np.percentile(values, [100 - self.percentile, self.percentile])
-        return float(low), float(high)
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Histogram:
+    """Counts of values in equal bins from `low` to `high`."""
+
+    low: float
+    high: float
+    counts: npt.NDArray[np.int64]
+
+    @property
+    def centres(self) -> npt.NDArray[np.float64]:
+        step = (self.high - self.low) / len(self.counts)
+        places = np.arange(len(self.counts), dtype=np.float64)
+        return np.asarray(self.low + step * (places + 0.5), np.float64)
 
 
-def quantize_network(
-    network: Network, images: Images, *, signed: bool, calibration: Calibration | None = None
-) -> QuantizedNetwork:
-    """The integer network for multipliers of signed or unsigned operands.
+def measure_ranges(
+    network: Network,
+    images: Images,
+    *,
+    tensors: Iterable[str],
+    calibration: Calibration,
+    signed: bool,
+    symmetric: bool | None,
+    batch: int = 64,
+) -> dict[str, Range]:
+    """Lowest and highest value to be represented of each tensor.
 
     Parameters
     ----------
     network : Network
+        Computed in float64, so that machines agree.
     images : float array, shape (B, *input_shape)
-        Calibration images. The values of all activations for all of them are held in memory at once.
-    signed : bool
-        Symmetric int8 codes when true, affine uint8 codes when false; see `axhw.nn.quantize`.
-    calibration : Calibration, optional
-        Minimum and maximum by default.
+    tensors : iterable of str
+    calibration : Calibration
+    signed, symmetric
+        Of the codes that the mean squared error is measured with.
+    batch : int
+        Images at a time; memory grows with it.
 
     Raises
     ------
     AxhwError
-        Without images, for images of another shape or with NaN, and when an activation is 0 for all of them.
+        Without images, for images of another shape or with NaN, and when a tensor is 0 for all of them.
     """
     if not len(images):
         raise AxhwError("Expected at least one calibration image, found none.")
-    chosen = calibration if calibration is not None else Calibration()
-    activations = _activations(network, images, signed=signed, calibration=chosen)
-    products = {
-        layer.name: _quantize_layer(network, layer, source)
-        for layer, source in zip(network.architecture.product_layers, activations)
-    }
-    # The input of each layer is the output of the one before it.
-    requantizers = {
-        product.layer.name: Requantizer.from_scale(product.unit, target=target)
-        for product, target in zip(products.values(), activations[1:])
-    }
-    return QuantizedNetwork(network=network, input=activations[0], products=products, requantizers=requantizers)
+    wanted = tuple(tensors)
+    ranges: dict[str, Range] = {}
+
+    def widen(name: str, values: Reals) -> None:
+        low, high = ranges.get(name, (np.inf, -np.inf))
+        ranges[name] = (min(low, float(values.min())), max(high, float(values.max())))
+
+    _observe(network, images, wanted, widen, batch)
+    for name in wanted:
+        low, high = ranges[name]
+        if not max(-low, high) > 0:
+            raise AxhwError(
+                f"Expected calibration images that give {name} a range above 0, found {low:g} to {high:g}: "
+                "use more images, or check their normalisation."
+            )
+    if calibration.method == "minmax":
+        return ranges
+    counts = {name: np.zeros(_BINS, np.int64) for name in wanted}
+
+    def count(name: str, values: Reals) -> None:
+        counts[name] += np.histogram(values, bins=_BINS, range=ranges[name])[0]
+
+    _observe(network, images, wanted, count, batch)
+    chosen: dict[str, Range] = {}
+    for name in wanted:
+        histogram = _Histogram(low=ranges[name][0], high=ranges[name][1], counts=counts[name])
+        if calibration.method == "percentile":
+            chosen[name] = _percentile_range(histogram, calibration.percentile)
+        else:
+            chosen[name] = _least_error_range(histogram, signed=signed, symmetric=symmetric)
+    return chosen
 
 
-def _activations(network: Network, images: Images, *, signed: bool, calibration: Calibration) -> list[Quantization]:
-    """Quantisation of the input of each product layer, in order."""
-    layers = network.architecture.layers
-    # The codes of a product layer's output serve all layers up to the next product layer. A ReLU right behind it
-    # cuts negative values off, so the range is measured behind the ReLU and no code is spent on them.
-    observed = [
-        index + 1 if isinstance(layers[index + 1], Relu) else index
-        for index, layer in enumerate(layers[:-1])
-        if isinstance(layer, ProductLayer)
-    ]
-    values: dict[int, list[FloatArray]] = {index: [] for index in observed}
+def _observe(
+    network: Network, images: Images, wanted: tuple[str, ...], see: Callable[[str, Reals], None], batch: int
+) -> None:
+    names = frozenset(wanted)
 
-    def observe(index: int, x: FloatArray) -> None:
-        if index in values:
-            values[index].append(x.ravel())
+    def observe(name: str, values: Reals) -> None:
+        if name in names:
+            see(name, values)
 
-    for start in range(0, len(images), _BATCH):
-        network.forward(images[start : start + _BATCH], observe=observe)
-
-    result = [_activation("the input", images.astype(np.float64), signed=signed, calibration=calibration)]
-    for layer, index in zip(network.architecture.product_layers, observed):
-        where = f"the output of {layer.name}"
-        result.append(_activation(where, np.concatenate(values[index]), signed=signed, calibration=calibration))
-    return result
+    for start in range(0, len(images), batch):
+        network.forward(images[start : start + batch], dtype=np.float64, observe=observe)
 
 
-def _activation(where: str, values: FloatArray, *, signed: bool, calibration: Calibration) -> Quantization:
-    low, high = calibration.range(values)
-    if max(-low, high) <= 0:
-        raise AxhwError(
-            f"Expected calibration images that give {where} a range above 0, found {low:g} to {high:g}: "
-            "use more images, or a higher percentile."
-        )
-    return Quantization.from_range(low, high, signed=signed)
+def _percentile_range(histogram: _Histogram, percentile: float) -> Range:
+    """From the middle of the bin where the lower percentile falls to that of the upper one."""
+    total = np.cumsum(histogram.counts)
+    places = np.searchsorted(total, np.array([100 - percentile, percentile]) / 100 * total[-1])
+    low, high = histogram.centres[np.minimum(places, len(total) - 1)]
+    return float(low), float(high)
 
 
-def _quantize_layer(network: Network, layer: ProductLayer, source: Quantization) -> QuantizedProduct:
-    weight = layer.weight_matrix(network.parameters[f"{layer.name}.weight"].astype(np.float64))
-    bias = network.parameters[f"{layer.name}.bias"].astype(np.float64)
-    # A channel whose weights all but vanish would have steps so fine that its bias overflows the accumulator.
-    smallest_scale = np.abs(bias) / (source.scale * _LARGEST_BIAS)
-    weights = Quantization.from_range(
-        weight.min(axis=0), weight.max(axis=0), signed=source.signed, smallest_scale=smallest_scale
-    )
-    return QuantizedProduct(
-        layer=layer,
-        codes=weights.encode(weight),
-        source=source,
-        weights=weights,
-        bias=np.rint(bias / (source.scale * weights.scale)).astype(np.int64),
-    )
+def _least_error_range(histogram: _Histogram, *, signed: bool, symmetric: bool | None) -> Range:
+    """The best out of 81 shares of the range, from 100 % to 20 %."""
+    values = histogram.centres
+    errors = []
+    for shrink in _SHRINKS:
+        low, high = histogram.low * shrink, histogram.high * shrink
+        coding = Quantization.from_range(low, high, signed=signed, symmetric=symmetric)
+        errors.append(histogram.counts @ np.square(coding.decode(coding.encode(values)) - values))
+    best = float(_SHRINKS[int(np.argmin(errors))])
+    return histogram.low * best, histogram.high * best

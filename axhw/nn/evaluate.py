@@ -5,16 +5,26 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from axhw.data.dataset import Dataset
 from axhw.errors import AxhwError
 from axhw.nn.assignment import Tables
-from axhw.nn.dataset import Dataset
+from axhw.nn.executor import Executor
+from axhw.nn.graph import Graph
+from axhw.nn.layers.base import WeightLayer
+from axhw.nn.network import Images
 from axhw.nn.quantized import QuantizedNetwork
 
+Classes: TypeAlias = npt.NDArray[np.int64]
+Progress: TypeAlias = Callable[[int, int], None]
+
 _NJ_PER_FJ = 1e-6
+_MOST_IMAGES = 256
+_LARGEST_TENSOR = 1 << 24
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,8 +38,8 @@ class EvaluationResult:
     signed : bool
         Symmetric int8 codes when true, affine uint8 codes when false.
     images : int
-    float_accuracy : float
-        Of the float network.
+    float_accuracy : float or None
+        Of the float network, where there is one.
     exact_accuracy : float
         Of the integer network with exact products.
     approximate_accuracy : float
@@ -48,7 +58,7 @@ class EvaluationResult:
     seed: int
     signed: bool
     images: int
-    float_accuracy: float
+    float_accuracy: float | None
     exact_accuracy: float
     approximate_accuracy: float
     agreement: float
@@ -61,28 +71,96 @@ class EvaluationResult:
         return sum(self.layer_multiplications.values())
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Reference:
+    """What the float network and the integer network with exact products say to each image of a data set.
+
+    Attributes
+    ----------
+    float_classes : int64 array, shape (images,), or None
+        None where there is no float network, as for an imported integer one.
+    exact_classes : int64 array, shape (images,)
+    """
+
+    float_classes: Classes | None
+    exact_classes: Classes
+
+
+def reference(network: QuantizedNetwork, data: Dataset, *, progress: Progress | None = None) -> Reference:
+    """The classes that approximate ones are compared with: the same for all tables, so found once."""
+    total = len(data) * (1 if network.network is None else 2)
+
+    def step(offset: int) -> Progress | None:
+        return None if progress is None else lambda done, _: progress(offset + done, total)
+
+    exact = classify(Executor(network), data, batch=batch_size(network.graph), progress=step(0))
+    if network.network is None:
+        return Reference(float_classes=None, exact_classes=exact)
+    floats = classify(network.network.forward, data, batch=batch_size(network.graph), progress=step(len(data)))
+    return Reference(float_classes=floats, exact_classes=exact)
+
+
+def classify(
+    run: Callable[[Images], npt.NDArray[np.floating]], data: Dataset, *, batch: int, progress: Progress | None = None
+) -> Classes:
+    """The class of the largest logit for each image, int64 [images], `batch` images at a time.
+
+    Raises
+    ------
+    AxhwError
+        For images that `run` can't take, and a batch below 1.
+    """
+    classes: list[Classes] = []
+    done = 0
+    for images, _ in data.batches(batch):
+        classes.append(run(images).argmax(axis=1).astype(np.int64))
+        done += len(images)
+        if progress is not None:
+            progress(done, len(data))
+    return np.concatenate(classes)
+
+
+def batch_size(graph: Graph) -> int:
+    """Images at a time so that the largest tensor, patches of a convolution included, takes at most 64 MB in float32.
+
+    Accuracy does not depend on it.
+    """
+    largest = max(math.prod(shape) for shape in graph.shapes.values())
+    for node in graph:
+        if isinstance(node.layer, WeightLayer):
+            products = graph.multiplications[node.name] // (node.layer.outputs // node.layer.groups)
+            largest = max(largest, products)
+    return max(1, min(_MOST_IMAGES, _LARGEST_TENSOR // largest))
+
+
 def evaluate(
     network: QuantizedNetwork,
     data: Dataset,
     tables: Tables | None,
     *,
     energy_fj: float | Mapping[str, float] | None = None,
-    batch: int = 256,
-    progress: Callable[[int, int], None] | None = None,
+    batch: int | None = None,
+    compared_with: Reference | None = None,
+    threads: int | None = None,
+    progress: Progress | None = None,
 ) -> EvaluationResult:
-    """Run a network in float, with exact products and with product tables.
+    """Run a network with product tables, and compare with what it says with exact products and in float.
 
     Parameters
     ----------
     network : QuantizedNetwork
         Of the tables' signedness.
     data : Dataset
-    tables : ProductTable, or mapping of layer name to ProductTable, or None
-        One table for all product layers, or one for each layer named; all others multiply exactly.
+    tables : ProductTable, or mapping of layer name to ProductTable or LayerTables, or None
+        One table for all product layers, or tables for each layer named; all others multiply exactly.
     energy_fj : float, or mapping of layer name to float, optional
-        Energy of one multiplication, for all layers or for each product layer.
-    batch : int
-        Images at a time.
+        Mean energy of one multiplication, for all layers or for each product layer.
+    batch : int, optional
+        Images at a time, by default few enough for the memory of any machine.
+    compared_with : Reference, optional
+        Of this network and data, where it is known already.
+    threads : int, optional
+        All processors by default.
     progress : callable, optional
         Called with the images done and their total after each batch.
 
@@ -92,43 +170,34 @@ def evaluate(
         For images of another shape, labels that are no class of the network, tables that do not fit it, or energies
         that are not finite, below 0 or missing for a layer.
     """
-    if batch < 1:
-        raise AxhwError(f"Expected a batch of at least 1 image, found {batch}.")
     energy_nj = _energy_nj(network.multiplications, energy_fj)
-    classes = network.network.architecture.output_layer.outputs
-    if int(data.labels.min()) < 0 or int(data.labels.max()) >= classes:
+    classes = network.graph.classes
+    if int(data.labels.max()) >= classes:
         raise AxhwError(
             f"Expected labels from 0 to {classes - 1}, found {int(data.labels.min())} to {int(data.labels.max())}."
         )
-    right_float = right_exact = right_approximate = same = 0
-    for start in range(0, len(data), batch):
-        images, labels = data.images[start : start + batch], data.labels[start : start + batch]
-        exact = network.forward(images).argmax(axis=1)
-        approximate = network.forward(images, tables).argmax(axis=1)
-        right_float += _count(network.network.forward(images).argmax(axis=1) == labels)
-        right_exact += _count(exact == labels)
-        right_approximate += _count(approximate == labels)
-        same += _count(approximate == exact)
-        if progress is not None:
-            progress(start + len(images), len(data))
+    size = batch_size(network.graph) if batch is None else batch
+    run = Executor(network, tables, threads=threads)
+    found = classify(run, data, batch=size, progress=progress)
+    known = compared_with if compared_with is not None else reference(network, data)
     return EvaluationResult(
-        network=network.network.architecture.name,
+        network=network.graph.name,
         dataset=data.name,
         split=data.split,
         seed=data.seed,
         signed=network.signed,
         images=len(data),
-        float_accuracy=right_float / len(data),
-        exact_accuracy=right_exact / len(data),
-        approximate_accuracy=right_approximate / len(data),
-        agreement=same / len(data),
+        float_accuracy=None if known.float_classes is None else _share(known.float_classes == data.labels),
+        exact_accuracy=_share(known.exact_classes == data.labels),
+        approximate_accuracy=_share(found == data.labels),
+        agreement=_share(found == known.exact_classes),
         layer_multiplications=network.multiplications,
         energy_nj=energy_nj,
     )
 
 
-def _count(right: npt.NDArray[np.bool_]) -> int:
-    return int(np.count_nonzero(right))
+def _share(right: npt.NDArray[np.bool_]) -> float:
+    return int(np.count_nonzero(right)) / len(right)
 
 
 def _energy_nj(multiplications: Mapping[str, int], energy_fj: float | Mapping[str, float] | None) -> float | None:

@@ -3,45 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from axhw.errors import AxhwError
-from axhw.nn.architecture import Architecture
-from axhw.nn.layers import ProductLayer
+from axhw.nn.graph import INPUT, Graph
+from axhw.nn.layers.base import Reals
 
-FloatArray: TypeAlias = npt.NDArray[np.float64]
 Images: TypeAlias = npt.NDArray[np.floating]
+Range: TypeAlias = tuple[float, float]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Network:
-    """An architecture and its weights.
+    """A graph and its parameters.
 
     Attributes
     ----------
-    architecture : Architecture
+    graph : Graph
     parameters : mapping of str to array
-        ``<layer>.weight`` and ``<layer>.bias`` of every product layer.
+        ``<node>.weight``, ``<node>.bias`` and what else its layers have.
+    ranges : mapping of str to pair of float
+        Lowest and highest value to be represented of tensors, where training fixed them; calibration measures the
+        others.
 
     Raises
     ------
     AxhwError
-        For parameters that are missing, unknown, of another shape, or not finite.
+        For parameters that are missing, unknown, of another shape, or not finite; for ranges of no tensor.
     """
 
-    architecture: Architecture
-    parameters: Mapping[str, npt.NDArray[np.floating]]
+    graph: Graph
+    parameters: Mapping[str, Reals]
+    ranges: Mapping[str, Range] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        expected = self.architecture.parameter_shapes
+        expected = self.graph.parameter_shapes
         for name in sorted({*expected, *self.parameters}):
             if name not in expected or name not in self.parameters:
                 raise AxhwError(
-                    f"Expected the parameters {', '.join(expected)} for {self.architecture.name}, "
+                    f"Expected the parameters {_some(expected)} for {self.graph.name}, "
                     f"found {name} {'missing' if name in expected else 'beside them'}."
                 )
             array = self.parameters[name]
@@ -51,30 +55,52 @@ class Network:
                 raise AxhwError(f"Expected real values for the parameter {name}, found {array.dtype}.")
             if not np.isfinite(array).all():
                 raise AxhwError(f"Expected finite values for the parameter {name}, found NaN or infinity.")
+        for name in self.ranges:
+            if name not in self.graph.shapes:
+                raise AxhwError(f"Expected ranges of tensors of {self.graph.name}, found one of {name!r}.")
 
-    def forward(self, images: Images, *, observe: Callable[[int, FloatArray], None] | None = None) -> FloatArray:
-        """Logits in float64.
+    def layer_parameters(self, node: str, dtype: npt.DTypeLike | None = None) -> dict[str, Reals]:
+        """Parameters of a node under their local names, in their own dtype or another."""
+        names = self.graph[node].layer.parameter_shapes
+        return {local: np.asarray(self.parameters[f"{node}.{local}"], dtype) for local in names}
+
+    def forward(
+        self,
+        images: Images,
+        *,
+        dtype: npt.DTypeLike = np.float32,
+        observe: Callable[[str, Reals], None] | None = None,
+    ) -> Reals:
+        """The network's output, logits for a classifier.
 
         Parameters
         ----------
         images : float array, shape (B, *input_shape)
+        dtype : float dtype
+            Of the arithmetic.
         observe : callable, optional
-            Called with the index of each layer and its output.
+            Called with the name and the value of every tensor: the images, then each node's output.
 
         Returns
         -------
-        float64 array, shape (B, classes)
+        array of `dtype`, shape (B, *output shape)
         """
-        self.architecture.check_images(images)
-        x = images.astype(np.float64)
-        for index, layer in enumerate(self.architecture.layers):
-            if isinstance(layer, ProductLayer):
-                weight = self.parameters[f"{layer.name}.weight"].astype(np.float64)
-                sums = layer.rows(x, zero=0) @ layer.weight_matrix(weight)
-                sums += self.parameters[f"{layer.name}.bias"]
-                x = layer.fold(sums, batch=len(x), shape=self.architecture.shapes[index])
-            else:
-                x = layer.forward(x, zero=0)
+        self.graph.check_images(images)
+        values: dict[str, Reals] = {INPUT: images.astype(dtype)}
+        if observe is not None:
+            observe(INPUT, values[INPUT])
+        for node in self.graph:
+            inputs = (values[name] for name in node.inputs)
+            values[node.name] = node.layer.forward(*inputs, parameters=self.layer_parameters(node.name, dtype))
             if observe is not None:
-                observe(index, x)
-        return x
+                observe(node.name, values[node.name])
+            for name in self.graph.last_use[node.name]:
+                del values[name]
+        return values[self.graph.output]
+
+
+def _some(names: Mapping[str, object]) -> str:
+    """The first names, and how many more there are."""
+    first = list(names)[:8]
+    rest = len(names) - len(first)
+    return ", ".join(first) + (f" and {rest} more" if rest else "")

@@ -37,6 +37,7 @@ def summary(comparison: Comparison, *, date: datetime.date) -> list[str]:
 def conditions(comparison: Comparison, *, date: datetime.date) -> list[tuple[str, str]]:
     """What the figures depend on, as pairs of name and value."""
     cost, result = comparison.baseline.cost, comparison.baseline.evaluation
+    floating = result.float_accuracy
     return [
         ("Cell library", f"{cost.library}, {cost.corner} (SHA-256 {cost.library_sha256[:16]}…)"),
         ("Synthesis", f"Yosys ({cost.engine})"),
@@ -46,7 +47,7 @@ def conditions(comparison: Comparison, *, date: datetime.date) -> list[tuple[str
         ("Verification", "; ".join(dict.fromkeys(d.record.verification.method for d in comparison.designs))),
         ("Network", f"{result.network}, {result.multiplications:,} multiplications per inference"),
         ("Data", f"{result.images:,} {result.split} images of {result.dataset}, split seed {result.seed}"),
-        ("Accuracy in float", f"{_percent(result.float_accuracy, result)}"),
+        ("Accuracy in float", "no float network" if floating is None else _percent(floating, result)),
         ("axhw", _versions(comparison)),
         ("Date of the run", f"{date:%Y-%m-%d}"),
     ]

@@ -65,6 +65,6 @@ def _rank_modulo(matrix: IntegerArray, prime: int) -> int:
         quotient = update // prime
         quotient *= prime
         np.subtract(update, quotient, out=remaining)
-        if rank == len(rest):
+        if rank == len(rest) or not remaining.any():
             break
     return rank

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from axhw import __version__
 from axhw.sim.timed import gate_delays_fs
 from axhw.synth.liberty.library import CellLibrary
-from axhw.synth.liberty.specify import active_edge, verilog_condition
+from axhw.synth.liberty.specify import active_edge, arc_condition
 from axhw.synth.names import VerilogNames
 from axhw.synth.netlist import GateGraph, Netlist
 from axhw.synth.timing import TimingReport
@@ -86,7 +86,7 @@ def sdf(
 def _conditional(timing: TimingReport) -> Iterator[tuple[int, str]]:
     """COND entries with the instances that they belong to."""
     arcs = timing.arcs
-    conditions = ["" if arc.arc.when is None else verilog_condition(arc.arc.when) for arc in arcs.cell_arcs]
+    conditions = [arc_condition(arc.arc) for arc in arcs.cell_arcs]
     held: dict[tuple[int, str, str, str], npt.NDArray[np.float64]] = {}
     for row in np.flatnonzero(arcs.position >= 0):
         cell_arc = arcs.cell_arcs[arcs.cell_arc[row]]

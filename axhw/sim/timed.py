@@ -23,7 +23,9 @@ from axhw.synth.timing import TimingReport
 IntArray = npt.NDArray[np.int64]
 
 _FS_PER_NS = 1e6
-_PAIRS_PER_CHUNK = 512
+# Several chunks each, so that threads that are held up leave work to the others; small ones are not worth it.
+_CHUNKS_PER_THREAD = 4
+_PAIRS_PER_CHUNK = 256
 
 
 def timed_activity(
@@ -91,13 +93,20 @@ def timed_activity(
         mode == "inertial",
     )
 
-    def chunk(first: int) -> tuple[IntArray, IntArray, npt.NDArray[np.uint8]]:
-        part = np.ascontiguousarray(values[first : min(first + _PAIRS_PER_CHUNK, pairs) + 1])
-        counts, ones, state = simulate_pairs(part, *arguments)
+    vectors = np.ascontiguousarray(values)
+    threads = threads or os.cpu_count() or 1
+    chunk = pairs if threads == 1 else max(_PAIRS_PER_CHUNK, -(-pairs // (_CHUNKS_PER_THREAD * threads)))
+    begins = range(0, pairs, chunk)
+
+    def simulated(begin: int) -> tuple[IntArray, IntArray, npt.NDArray[np.uint8]]:
+        counts, ones, state = simulate_pairs(vectors[begin : min(begin + chunk, pairs) + 1], *arguments)
         return counts, ones, state
 
-    with ThreadPoolExecutor(max_workers=threads or os.cpu_count()) as pool:
-        chunks = list(pool.map(chunk, range(0, pairs, _PAIRS_PER_CHUNK)))
+    if len(begins) == 1:
+        chunks = [simulated(begin) for begin in begins]
+    else:
+        with ThreadPoolExecutor(max_workers=threads) as pool:
+            chunks = list(pool.map(simulated, begins))
     counts = np.sum([counts for counts, _, _ in chunks], axis=0)
     # The last vector is settled after all pairs and before none.
     ones = np.sum([ones for _, ones, _ in chunks], axis=0) + chunks[-1][2]

@@ -8,6 +8,7 @@ and a design whose worker died is known.
 from __future__ import annotations
 
 import contextlib
+import gc
 import multiprocessing
 import os
 import signal
@@ -25,6 +26,7 @@ MOST_TRIES = 2
 """How often a design is begun whose worker dies."""
 
 _PATIENCE_S = 5.0
+_OBJECTS_PER_COLLECTION = 10_000
 # Libraries that start threads of their own when they are loaded; the workers are as many as there are processors.
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
@@ -110,6 +112,12 @@ def _serve(pipe: Connection, setup: Setup) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))
     with contextlib.suppress(EOFError, OSError):
+        pipe.send(make(pipe.recv(), setup))
+        # What the first design loaded stays, and need not be looked through for garbage again and again; nor does a
+        # circuit while it is put together.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(_OBJECTS_PER_COLLECTION)
         while True:
             pipe.send(make(pipe.recv(), setup))
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 import itertools
+import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from axhw.characterize import characterize, code_digest
 from axhw.errors import AxhwError, VerificationError
@@ -15,7 +16,7 @@ from axhw.hdl.registry import DesignSpec
 from axhw.measure import Conditions
 from axhw.store import Store
 from axhw.synth.engines import Engine, find_engine
-from axhw.synth.libraries import EMBEDDED, LibrarySource, load_library
+from axhw.synth.libraries import LibrarySource, absolute_name, load_library
 
 State = Literal["made", "stored", "failed check", "failed"]
 
@@ -27,7 +28,7 @@ class Setup:
     Attributes
     ----------
     library : str
-        Embedded name, or absolute path of a Liberty file.
+        Embedded name, or absolute paths of Liberty files with commas between them.
     library_sha256, engine, code_sha256 : str
         What the worker must have too: a sweep never mixes libraries, engines or versions.
     store : str
@@ -55,7 +56,7 @@ class Setup:
             If library or engine are not there.
         """
         chosen = find_engine(engine)
-        name = library if library in EMBEDDED else str(Path(library).absolute())
+        name = absolute_name(library)
         return cls(
             library=name,
             library_sha256=_library(name).cells.sha256,
@@ -82,6 +83,8 @@ class Outcome:
         The sentence that says why it failed.
     seconds : dict of stage to float
         Wall time.
+    processor_seconds : dict of stage to (float, float)
+        Time of processors, spent by this process and by those it started; others on the machine hardly change it.
     """
 
     name: str
@@ -89,18 +92,29 @@ class Outcome:
     summary: dict[str, Any] | None = None
     error: str | None = None
     seconds: dict[str, float] = field(default_factory=dict)
+    processor_seconds: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
     def failed(self) -> bool:
         return self.summary is None
 
 
+class _Mark(NamedTuple):
+    """Clocks at the beginning of a stage, in s: on the wall, and of processors for this process and its children."""
+
+    stage: str
+    wall: float
+    own: float
+    children: float
+
+
 def make(spec: DesignSpec, setup: Setup) -> Outcome:
     """Make a design, or find it in the store; errors are answers too."""
-    marks: list[tuple[str, float]] = []
+    marks: list[_Mark] = []
 
     def stage(name: str) -> None:
-        marks.append((name, time.perf_counter()))
+        spent = os.times()
+        marks.append(_Mark(name, time.perf_counter(), time.process_time(), spent.children_user + spent.children_system))
 
     try:
         stage("setup")
@@ -122,9 +136,13 @@ def make(spec: DesignSpec, setup: Setup) -> Outcome:
     except Exception as error:  # A defect in one design must not end the others.
         return Outcome(name=spec.name, state="failed", error=f"{type(error).__name__}: {error}")
     stage("end")
-    seconds = {name: after - before for (name, before), (_, after) in itertools.pairwise(marks)}
+    pairs = list(itertools.pairwise(marks))
+    seconds = {before.stage: after.wall - before.wall for before, after in pairs}
+    processor_seconds = {
+        before.stage: (after.own - before.own, after.children - before.children) for before, after in pairs
+    }
     state: State = "made" if "synthesise" in seconds else "stored"
-    return Outcome(name=spec.name, state=state, summary=summary, seconds=seconds)
+    return Outcome(name=spec.name, state=state, summary=summary, seconds=seconds, processor_seconds=processor_seconds)
 
 
 @functools.cache

@@ -24,6 +24,9 @@ class Cost:
         The same without filtering, over about the first thousand operations: an upper bound.
     energy_zero_delay_fj : float
         The same with at most one transition per net and operation: a lower bound.
+    energy_exclusive_fj : float
+        `energy_fj` with conditions of internal energy read as Liberty's text says, where OpenSTA counts groups with
+        and without a condition together (rule "exclusive" instead of "opensta" of `measure_energy`).
     internal_fj, switching_fj : float
         `energy_fj` in two parts: inside the cells, and charging the nets.
     clock_fj : float
@@ -41,6 +44,8 @@ class Cost:
         The operands, e.g. ``uniform, 8192 pairs, seed 1``.
     input_slew_ns, output_load_ff : float
         The surroundings of the ports.
+    wire_load : str
+        ``none``, ``fanout=F`` for F fF for every sink, or the name of the library's wire-load model.
     timing_model : str
     """
 
@@ -51,6 +56,7 @@ class Cost:
     energy_fj: float
     energy_transport_fj: float
     energy_zero_delay_fj: float
+    energy_exclusive_fj: float
     internal_fj: float
     switching_fj: float
     clock_fj: float
@@ -65,4 +71,5 @@ class Cost:
     stream: str
     input_slew_ns: float
     output_load_ff: float
+    wire_load: str
     timing_model: str

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy.typing as npt
 from axhw.errors import AxhwError
 from axhw.synth.liberty.function import BooleanFunction
 from axhw.synth.liberty.library import Cell, CellLibrary, Pin, Table
+from axhw.synth.liberty.wire_load import WireLoad
 from axhw.synth.netlist import Netlist
 from axhw.synth.tables import TableBank
 
@@ -25,35 +26,8 @@ _FANOUT_OF_FOUR = 4
 _SLEW_ITERATIONS = 50
 
 
-@dataclass(frozen=True, kw_only=True)
-class WireLoad:
-    """Lumped wire capacitance by fan-out, as Liberty's ``wire_load`` groups give it.
-
-    Attributes
-    ----------
-    capacitance_ff : tuple of (fan-out, fF)
-        Sorted by fan-out; interpolated between entries.
-    slope_ff : float
-        fF for every sink beyond the last entry.
-    """
-
-    capacitance_ff: tuple[tuple[int, float], ...]
-    slope_ff: float = 0.0
-
-    def __post_init__(self) -> None:
-        fanouts = [fanout for fanout, _ in self.capacitance_ff]
-        if not fanouts or fanouts != sorted(set(fanouts)) or fanouts[0] < 1:
-            raise AxhwError(f"Expected wire-load entries for increasing fan-outs from 1 up, found fan-outs {fanouts}.")
-
-    def at(self, fanout: npt.NDArray[np.int64]) -> FloatArray:
-        """Capacitance in fF of nets with `fanout` sinks; nets without a sink have no wire."""
-        counts, values = np.array(self.capacitance_ff, np.float64).T
-        wire = np.interp(fanout, counts, values) + np.maximum(fanout - counts[-1], 0.0) * self.slope_ff
-        return np.where(fanout > 0, wire, 0.0)
-
-
 def pin_capacitance_ff(pin: Pin) -> tuple[float, float]:
-    """Capacitance of an input pin for a rising and for a falling edge."""
+    """Capacitance of a pin for a rising and for a falling edge."""
     rise, fall = pin.rise_capacitance_ff, pin.fall_capacitance_ff
     return (
         pin.capacitance_ff if rise is None else rise,
@@ -64,7 +38,10 @@ def pin_capacitance_ff(pin: Pin) -> tuple[float, float]:
 def net_loads(
     netlist: Netlist, library: CellLibrary, *, output_load_ff: float, wire_load: WireLoad | None = None
 ) -> FloatArray:
-    """Capacitance on every net: the input pins it feeds, its wire, and `output_load_ff` per output port bit.
+    """Capacitance on every net: all cell pins on it, its wire, and `output_load_ff` per output port bit.
+
+    The driver's own pin is among them where the library gives it a capacitance, as in other timing analysers. Fan-out,
+    by which wires go, counts input pins and output port bits.
 
     Returns
     -------
@@ -73,23 +50,32 @@ def net_loads(
     """
     nets: list[int] = []
     capacitances: list[tuple[float, float]] = []
-    inputs = {
-        name: [(pin.name, pin_capacitance_ff(pin)) for pin in cell.inputs] for name, cell in library.cells.items()
+    sinks: list[bool] = []
+    pins = {
+        name: [
+            (pin.name, pin_capacitance_ff(pin), pin.direction == "input")
+            for pin in library.cells[name].pins.values()
+            if pin.direction == "input" or any(pin_capacitance_ff(pin))
+        ]
+        for name in {instance.cell for instance in netlist.instances}
     }
     for instance in netlist.instances:
-        for name, capacitance in inputs[instance.cell]:
-            nets.append(instance.pins[name])
-            capacitances.append(capacitance)
+        for name, capacitance, sink in pins[instance.cell]:
+            if name in instance.pins:
+                nets.append(instance.pins[name])
+                capacitances.append(capacitance)
+                sinks.append(sink)
     for port in netlist.outputs.values():
         nets.extend(port)
         capacitances.extend([(output_load_ff, output_load_ff)] * len(port))
-    sinks = np.array(nets, np.intp)
-    per_sink = np.array(capacitances, np.float64).reshape(-1, 2)
+        sinks.extend([True] * len(port))
+    net = np.array(nets, np.intp)
+    per_pin = np.array(capacitances, np.float64).reshape(-1, 2)
     load = np.zeros((netlist.net_count, 2))
     for edge in (RISE, FALL):
-        load[:, edge] = np.bincount(sinks, per_sink[:, edge], minlength=netlist.net_count)
+        load[:, edge] = np.bincount(net, per_pin[:, edge], minlength=netlist.net_count)
     if wire_load is not None:
-        fanout = np.bincount(sinks, minlength=netlist.net_count).astype(np.int64)
+        fanout = np.bincount(net[np.array(sinks, np.bool_)], minlength=netlist.net_count).astype(np.int64)
         load += wire_load.at(fanout)[:, None]
     return load
 
@@ -119,6 +105,7 @@ def reference_inverter(library: CellLibrary) -> Cell:
     return min(candidates, key=lambda cell: (cell.area_um2, cell.name))
 
 
+@functools.lru_cache(maxsize=64)
 def default_input_slew_ns(library: CellLibrary) -> float:
     """Slew that an inverter of the library settles to in a chain with a fan-out of four.
 
@@ -129,11 +116,9 @@ def default_input_slew_ns(library: CellLibrary) -> float:
     cell = reference_inverter(library)
     output = cell.outputs[0]
     load = _FANOUT_OF_FOUR * cell.inputs[0].capacitance_ff
-    pair = next(
-        ((arc.rise_transition, arc.fall_transition) for arc in output.timing if arc.kind == "combinational"),
-        (None, None),
-    )
-    rise_table, fall_table = pair
+    arcs = [arc for arc in output.timing if arc.kind.startswith("combinational")]
+    rise_table = next((arc.rise_transition for arc in arcs if arc.rise_transition is not None), None)
+    fall_table = next((arc.fall_transition for arc in arcs if arc.fall_transition is not None), None)
     if rise_table is None or fall_table is None:
         raise AxhwError(
             f"Expected transition tables on cell {cell.name} of library {library.name} to derive the input slew "
@@ -147,6 +132,7 @@ def default_input_slew_ns(library: CellLibrary) -> float:
     return float(slew.mean())
 
 
+@functools.lru_cache(maxsize=64)
 def default_output_load_ff(library: CellLibrary) -> float:
     """Capacitance of the data pin of the smallest flip-flop, the usual reader of a result.
 
@@ -155,7 +141,8 @@ def default_output_load_ff(library: CellLibrary) -> float:
     flip_flops = [cell for cell in library.cells.values() if cell.flip_flop is not None and not cell.dont_use]
     for cell in sorted(flip_flops, key=lambda cell: (cell.area_um2, cell.name)):
         if cell.flip_flop is not None:
-            pin = cell.pins.get(cell.flip_flop.next_state.strip('" ()'))
+            data = BooleanFunction.parse(cell.flip_flop.next_state).pins
+            pin = cell.pins.get(data[0]) if len(data) == 1 else None
             if pin is not None and pin.direction == "input":
                 return pin.capacitance_ff
     return reference_inverter(library).inputs[0].capacitance_ff

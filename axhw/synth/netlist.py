@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from axhw.errors import AxhwError
 from axhw.synth.liberty.function import BooleanFunction
-from axhw.synth.liberty.library import CellLibrary
+from axhw.synth.liberty.library import Cell, CellLibrary
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -168,6 +168,29 @@ class GateFunction:
     expression: BooleanFunction
     truth_table: npt.NDArray[np.bool_]
 
+    @classmethod
+    @lru_cache(maxsize=4096)
+    def of(cls, cell: Cell, output: str) -> GateFunction:
+        """The function of one output.
+
+        Raises
+        ------
+        AxhwError
+            If the library states none.
+        """
+        text = cell.pins[output].function
+        if text is None:
+            raise AxhwError(f"Expected a function on output {output} of cell {cell.name}, found none.")
+        expression = BooleanFunction.parse(text)
+        inputs = tuple(pin.name for pin in cell.inputs if pin.name in expression.pins)
+        return cls(
+            cell=cell.name,
+            pin=output,
+            inputs=inputs,
+            expression=expression,
+            truth_table=expression.truth_table(inputs),
+        )
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class GateGraph:
@@ -250,20 +273,8 @@ def levelize(netlist: Netlist, library: CellLibrary) -> GateGraph:
                 continue
             key = (cell.name, pin.name)
             if key not in function_index:
-                if pin.function is None:
-                    raise AxhwError(f"Expected a function on output {pin.name} of cell {cell.name}, found none.")
-                expression = BooleanFunction.parse(pin.function)
-                inputs = tuple(p.name for p in cell.inputs if p.name in expression.pins)
                 function_index[key] = len(functions)
-                functions.append(
-                    GateFunction(
-                        cell=cell.name,
-                        pin=pin.name,
-                        inputs=inputs,
-                        expression=expression,
-                        truth_table=expression.truth_table(inputs),
-                    )
-                )
+                functions.append(GateFunction.of(cell, pin.name))
             index = function_index[key]
             fanin = tuple(instance.pins[name] for name in functions[index].inputs)
             rows.append((index, fanin, net, position))

@@ -31,6 +31,21 @@ class _Axis(NamedTuple):
         segment = np.count_nonzero(self.inner[ids] <= x[:, None], axis=1)
         return segment, (x - self.start[ids, segment]) * self.inverse_width[ids, segment]
 
+    @classmethod
+    def join(cls, axes: Sequence[_Axis]) -> _Axis:
+        """The axes of several banks, one bank after the other."""
+        segments = max(axis.start.shape[1] for axis in axes)
+        return cls(
+            inner=np.concatenate([_widen(axis.inner, segments - 1, np.inf) for axis in axes]),
+            start=np.concatenate([_widen(axis.start, segments, 0.0) for axis in axes]),
+            inverse_width=np.concatenate([_widen(axis.inverse_width, segments, 0.0) for axis in axes]),
+        )
+
+
+def _widen(rows: FloatArray, columns: int, fill: float) -> FloatArray:
+    missing = columns - rows.shape[1]
+    return np.pad(rows, ((0, 0), (0, missing)), constant_values=fill) if missing else rows
+
 
 def _pack_axis(axes: Sequence[FloatArray]) -> _Axis:
     segments = max((len(axis) - 1 for axis in axes), default=1)
@@ -72,6 +87,22 @@ class TableBank:
             m, n = table.values.shape
             values[row, :m, :n] = table.values
         return cls(count=len(tables), _slew=slew, _load=load, _values=values)
+
+    @classmethod
+    def join(cls, banks: Sequence[TableBank]) -> TableBank:
+        """Several banks as one; the ids of a bank's tables follow those of the banks before it."""
+        if not banks:
+            return cls.pack([])
+        slew = _Axis.join([bank._slew for bank in banks])
+        load = _Axis.join([bank._load for bank in banks])
+        shape = (slew.start.shape[1] + 1, load.start.shape[1] + 1)
+        values = np.zeros((sum(bank.count for bank in banks), *shape))
+        begin = 0
+        for bank in banks:
+            _, m, n = bank._values.shape
+            values[begin : begin + bank.count, :m, :n] = bank._values
+            begin += bank.count
+        return cls(count=begin, _slew=slew, _load=load, _values=values)
 
     def lookup(self, ids: npt.NDArray[np.integer], slew_ns: npt.ArrayLike, load_ff: npt.ArrayLike) -> FloatArray:
         """Value of table ``ids[i]`` at input slew ``slew_ns[i]`` and load ``load_ff[i]``.

@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from axhw.errors import AxhwError
 from axhw.synth.liberty.library import CellLibrary
-from axhw.synth.loads import EDGE_NAMES, WireLoad, default_input_slew_ns, default_output_load_ff, net_loads
+from axhw.synth.liberty.wire_load import WireLoad
+from axhw.synth.loads import EDGE_NAMES, default_input_slew_ns, default_output_load_ff, net_loads
 from axhw.synth.netlist import GateGraph, Netlist, levelize
 from axhw.synth.timing_arcs import EdgeArcs, SetupChecks, clock_net, edge_arcs, setup_checks
 

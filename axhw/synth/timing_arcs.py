@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -142,58 +144,74 @@ def clock_net(netlist: Netlist, library: CellLibrary) -> int | None:
     return net
 
 
-class _Edge(NamedTuple):
-    pin: str
-    input_edge: int
-    output_edge: int
-    cell_arc: int
-    delay_table: int
-    slew_table: int
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _OutputArcs:
+    """The delay arcs of one output pin of a library cell, an entry for each pair of edges.
 
+    Attributes
+    ----------
+    pins : tuple of str
+        Input pin of each entry.
+    input_edge, output_edge, cell_arc, delay_table, slew_table : (e,) arrays
+        As in `EdgeArcs`, with `cell_arcs` and `bank` those of this output alone.
+    """
 
-class _Templates:
-    """Edge arcs of cell outputs, made once per kind of output, and the tables they use."""
+    pins: tuple[str, ...]
+    input_edge: IntArray
+    output_edge: IntArray
+    cell_arc: IntArray
+    delay_table: IntArray
+    slew_table: IntArray
+    cell_arcs: tuple[CellArc, ...]
+    bank: TableBank
 
-    def __init__(self) -> None:
-        self.cell_arcs: list[CellArc] = []
-        self.tables: list[Table] = []
-        self._edges: dict[tuple[str, str], list[_Edge]] = {}
-
-    def add(self, table: Table) -> int:
-        self.tables.append(table)
-        return len(self.tables) - 1
-
-    def edges(self, cell: Cell, pin: str) -> list[_Edge]:
-        key = (cell.name, pin)
-        if key not in self._edges:
-            self._edges[key] = [edge for arc in cell.pins[pin].timing for edge in self._arc(cell, pin, arc)]
-        return self._edges[key]
-
-    def _arc(self, cell: Cell, pin: str, arc: TimingArc) -> list[_Edge]:
-        if cell.flip_flop is not None:
-            if arc.kind not in _LAUNCH_EDGE:
-                return []
-        elif not arc.kind.startswith("combinational"):
-            return []
-        index = len(self.cell_arcs)
-        self.cell_arcs.append(CellArc(cell.name, pin, arc))
-        result = []
-        for output_edge, delay, slew in ((RISE, arc.rise, arc.rise_transition), (FALL, arc.fall, arc.fall_transition)):
-            if delay is None:
-                continue
-            if slew is None:
-                raise AxhwError(
-                    f"Expected a {EDGE_NAMES[output_edge]} transition table beside each delay table of cell "
-                    f"{cell.name}, found none on the arc {arc.related_pin} to {pin}."
-                )
-            delay_table, slew_table = self.add(delay), self.add(slew)
+    @classmethod
+    @functools.lru_cache(maxsize=4096)
+    def of(cls, cell: Cell, output: str) -> _OutputArcs:
+        """The arcs of `output`, of a flip-flop those from its clock."""
+        pins: list[str] = []
+        rows: list[tuple[int, int, int, int, int]] = []
+        cell_arcs: list[CellArc] = []
+        tables: list[Table] = []
+        for arc in cell.pins[output].timing:
             launch = _LAUNCH_EDGE.get(arc.kind)
-            input_edges = _INPUT_EDGES[arc.sense, output_edge] if launch is None else (launch,)
-            result += [
-                _Edge(arc.related_pin, input_edge, output_edge, index, delay_table, slew_table)
-                for input_edge in input_edges
-            ]
-        return result
+            if launch is None if cell.flip_flop is not None else not arc.kind.startswith("combinational"):
+                continue
+            for edge, delay, slew in ((RISE, arc.rise, arc.rise_transition), (FALL, arc.fall, arc.fall_transition)):
+                if delay is None:
+                    continue
+                if slew is None:
+                    raise AxhwError(
+                        f"Expected a {EDGE_NAMES[edge]} transition table beside each delay table of cell "
+                        f"{cell.name}, found none on the arc {arc.related_pin} to {output}."
+                    )
+                for input_edge in _INPUT_EDGES[arc.sense, edge] if launch is None else (launch,):
+                    pins.append(arc.related_pin)
+                    rows.append((input_edge, edge, len(cell_arcs), len(tables), len(tables) + 1))
+                tables += [delay, slew]
+            cell_arcs.append(CellArc(cell.name, output, arc))
+        input_edge, output_edge, cell_arc, delay_table, slew_table = np.array(rows, np.intp).reshape(-1, 5).T
+        return cls(
+            pins=tuple(pins),
+            input_edge=input_edge,
+            output_edge=output_edge,
+            cell_arc=cell_arc,
+            delay_table=delay_table,
+            slew_table=slew_table,
+            cell_arcs=tuple(cell_arcs),
+            bank=TableBank.pack(tables),
+        )
+
+
+class _Drivers(NamedTuple):
+    """All nets that one output pin of one cell drives: n of them; `inputs` has position and nets of its input pins."""
+
+    arcs: _OutputArcs
+    level: IntArray
+    output_net: IntArray
+    instance: IntArray
+    gate: IntArray
+    inputs: Mapping[str, tuple[int, IntArray]]
 
 
 def edge_arcs(netlist: Netlist, graph: GateGraph, library: CellLibrary) -> EdgeArcs:
@@ -204,39 +222,37 @@ def edge_arcs(netlist: Netlist, graph: GateGraph, library: CellLibrary) -> EdgeA
     AxhwError
         If an output has no timing arc or an arc no transition table.
     """
-    templates = _Templates()
-    columns: list[npt.NDArray[np.int64]] = []
-    gate_level = np.repeat(np.arange(1, len(graph.level_starts)), np.diff(graph.level_starts))
-    for index, function in enumerate(graph.functions):
-        cell = library.cells[function.cell]
-        edges = templates.edges(cell, function.pin)
-        gates = np.flatnonzero(graph.function == index)
-        if not edges and function.inputs:
-            raise AxhwError(f"Expected timing arcs on output {function.pin} of cell {cell.name}, found none.")
-        for edge in edges:
-            if edge.pin in function.inputs:
-                position = function.inputs.index(edge.pin)
-                nets = graph.fanin[gates, position].astype(np.int64)
-            else:
-                position = -1
-                nets = np.array([netlist.instances[i].pins[edge.pin] for i in graph.instance[gates]], np.int64)
-            columns.append(
-                np.stack(
-                    [
-                        gate_level[gates],
-                        graph.output[gates],
-                        np.full(len(gates), edge.output_edge),
-                        graph.instance[gates],
-                        gates,
-                        np.full(len(gates), position),
-                        nets,
-                        *(np.full(len(gates), value) for value in (edge.input_edge, *edge[3:])),
-                    ]
-                )
+    drivers = [*_gate_drivers(netlist, graph, library), *_flip_flop_drivers(netlist, library)]
+    columns = [np.zeros((11, 0), np.intp)]
+    cell_arcs: list[CellArc] = []
+    tables = 0
+    for driver in drivers:
+        arcs = driver.arcs
+        entries, nets = len(arcs.pins), len(driver.output_net)
+        if not entries:
+            continue
+        inputs = [driver.inputs[pin] for pin in arcs.pins]
+        columns.append(
+            np.stack(
+                [
+                    np.tile(driver.level, entries),
+                    np.tile(driver.output_net, entries),
+                    np.repeat(arcs.output_edge, nets),
+                    np.tile(driver.instance, entries),
+                    np.tile(driver.gate, entries),
+                    np.repeat([position for position, _ in inputs], nets),
+                    np.concatenate([input_net for _, input_net in inputs]),
+                    np.repeat(arcs.input_edge, nets),
+                    np.repeat(arcs.cell_arc + len(cell_arcs), nets),
+                    np.repeat(arcs.delay_table + tables, nets),
+                    np.repeat(arcs.slew_table + tables, nets),
+                ]
             )
-    columns += _flip_flop_columns(netlist, library, templates)
-    table = np.concatenate(columns, axis=1) if columns else np.zeros((11, 0), np.int64)
-    table = table[:, np.lexsort(table[2::-1])].astype(np.intp)
+        )
+        cell_arcs += arcs.cell_arcs
+        tables += arcs.bank.count
+    table = np.concatenate(columns, axis=1)
+    table = table[:, np.lexsort(table[2::-1])]
     level, output_net, output_edge, instance, gate, position, input_net, input_edge, cell_arc, delay, slew = table
     return EdgeArcs(
         instance=instance,
@@ -250,29 +266,44 @@ def edge_arcs(netlist: Netlist, graph: GateGraph, library: CellLibrary) -> EdgeA
         delay_table=delay,
         slew_table=slew,
         level_starts=np.searchsorted(level, np.arange(len(graph.level_starts) + 1)),
-        cell_arcs=tuple(templates.cell_arcs),
-        bank=TableBank.pack(templates.tables),
+        cell_arcs=tuple(cell_arcs),
+        bank=TableBank.join([driver.arcs.bank for driver in drivers if driver.arcs.pins]),
     )
 
 
-def _flip_flop_columns(netlist: Netlist, library: CellLibrary, templates: _Templates) -> list[npt.NDArray[np.int64]]:
-    rows = []
+def _gate_drivers(netlist: Netlist, graph: GateGraph, library: CellLibrary) -> Iterator[_Drivers]:
+    gate_level = np.repeat(np.arange(1, len(graph.level_starts)), np.diff(graph.level_starts))
+    for index, function in enumerate(graph.functions):
+        arcs = _OutputArcs.of(library.cells[function.cell], function.pin)
+        if not arcs.pins and function.inputs:
+            raise AxhwError(f"Expected timing arcs on output {function.pin} of cell {function.cell}, found none.")
+        gates = np.flatnonzero(graph.function == index)
+        instance = graph.instance[gates].astype(np.intp)
+        inputs = {name: (row, graph.fanin[gates, row].astype(np.intp)) for row, name in enumerate(function.inputs)}
+        for pin in set(arcs.pins) - inputs.keys():
+            inputs[pin] = (-1, _nets_on(netlist, instance, pin))
+        yield _Drivers(arcs, gate_level[gates], graph.output[gates].astype(np.intp), instance, gates, inputs)
+
+
+def _flip_flop_drivers(netlist: Netlist, library: CellLibrary) -> Iterator[_Drivers]:
+    places: dict[tuple[str, str], list[int]] = {}
     for index, instance in enumerate(netlist.instances):
-        cell = library.cells[instance.cell]
-        if cell.flip_flop is None:
-            continue
-        for pin in cell.outputs:
-            if pin.name not in instance.pins:
-                continue
-            edges = templates.edges(cell, pin.name)
-            if not edges:
-                raise AxhwError(f"Expected a clock-to-output arc on pin {pin.name} of cell {cell.name}, found none.")
-            for edge in edges:
-                net = instance.pins[edge.pin]
-                rows.append(
-                    (0, instance.pins[pin.name], edge.output_edge, index, -1, -1, net, edge.input_edge, *edge[3:])
-                )
-    return [np.array(rows, np.int64).T] if rows else []
+        if library.cells[instance.cell].flip_flop is not None:
+            for pin in library.cells[instance.cell].outputs:
+                if pin.name in instance.pins:
+                    places.setdefault((instance.cell, pin.name), []).append(index)
+    for (name, output), indices in places.items():
+        arcs = _OutputArcs.of(library.cells[name], output)
+        if not arcs.pins:
+            raise AxhwError(f"Expected a clock-to-output arc on pin {output} of cell {name}, found none.")
+        flip_flops = np.array(indices, np.intp)
+        none = np.full(len(flip_flops), -1, np.intp)
+        inputs = {pin: (-1, _nets_on(netlist, flip_flops, pin)) for pin in set(arcs.pins)}
+        yield _Drivers(arcs, none + 1, _nets_on(netlist, flip_flops, output), flip_flops, none, inputs)
+
+
+def _nets_on(netlist: Netlist, instances: IntArray, pin: str) -> IntArray:
+    return np.array([netlist.instances[index].pins[pin] for index in instances.tolist()], np.intp)
 
 
 def setup_checks(netlist: Netlist, library: CellLibrary) -> SetupChecks:

@@ -1,71 +1,110 @@
-"""A network definition as a PyTorch module, and back."""
+"""A graph as a PyTorch module with real weights, and its parameters back in numpy."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import nn
 
-from axhw.errors import AxhwError
-from axhw.nn.architecture import Architecture
-from axhw.nn.layers import AvgPool2d, Conv2d, Flatten, Layer, Linear, MaxPool2d, ProductLayer, Relu
+from axhw.nn.graph import INPUT, Graph, Node
+from axhw.nn.layers.joins import AddLearned, PrependToken, ScaleLearned
+from axhw.nn.layers.norms import LayerNorm
+from axhw.nn.layers.products import Conv2d, Linear
+from axhw.nn.network import Network
+from axhw.train.layers import forward
 
-if TYPE_CHECKING:
-    import torch
-
-
-def require_torch() -> None:
-    """Refuse in one sentence when PyTorch is not installed."""
-    try:
-        import torch  # noqa: F401
-    except ImportError as error:
-        raise AxhwError(
-            "Expected PyTorch for training, found none: install it with pip install 'axhw[train]'."
-        ) from error
+_STATISTICS = ("running_mean", "running_var")
+_TRANSFORMER_DEVIATION = 0.02
 
 
-def build(architecture: Architecture) -> torch.nn.Sequential:
-    """The architecture with random weights for ReLU networks (He et al. 2015) and biases of 0."""
-    from torch import nn
+class GraphModule(nn.Module):
+    """Any graph of axhw with trainable parameters; batch norms use the batch in training mode.
 
-    model = nn.Sequential(*(_module(layer) for layer in architecture.layers))
-    for name, parameter in model.named_parameters():
-        if name.endswith("weight"):
-            nn.init.kaiming_normal_(parameter, nonlinearity="relu")
-        else:
-            nn.init.zeros_(parameter)
-    return model
+    Parameters
+    ----------
+    graph : Graph
+    parameters : mapping of str to array
+        Under axhw's names, e.g. those of a `Network`.
+    """
+
+    def __init__(self, graph: Graph, parameters: Mapping[str, npt.NDArray[np.floating]]) -> None:
+        super().__init__()
+        self.graph = graph
+        for name in graph.parameter_shapes:
+            value = torch.from_numpy(np.array(parameters[name], np.float32))
+            if name.rpartition(".")[2] in _STATISTICS:
+                self.register_buffer(_attribute(name), value)
+            else:
+                self.register_parameter(_attribute(name), nn.Parameter(value))
+
+    def tensor(self, name: str) -> torch.Tensor:
+        """A parameter or running statistic by axhw's name."""
+        return getattr(self, _attribute(name))
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """All of them by axhw's names."""
+        return {name: self.tensor(name) for name in self.graph.parameter_shapes}
+
+    def forward(self, images: torch.Tensor, observe: Callable[[str, torch.Tensor], None] | None = None) -> torch.Tensor:
+        """The output for normalised images [B, *input_shape]; `observe` gets each tensor with its name."""
+        values = {INPUT: images}
+        if observe is not None:
+            observe(INPUT, images)
+        for node in self.graph:
+            inputs = (values[name] for name in node.inputs)
+            values[node.name] = forward(node.layer, *inputs, parameters=self._local(node), training=self.training)
+            if observe is not None:
+                observe(node.name, values[node.name])
+            for name in self.graph.last_use[node.name]:
+                del values[name]
+        return values[self.graph.output]
+
+    def _local(self, node: Node) -> dict[str, torch.Tensor]:
+        return {local: self.tensor(f"{node.name}.{local}") for local in node.layer.parameter_shapes}
 
 
-def parameters(architecture: Architecture, model: torch.nn.Sequential) -> dict[str, npt.NDArray[np.float32]]:
-    """The model's weights and biases under the names that `axhw.nn.network.Network` takes."""
-    state = model.state_dict()
+def initial_parameters(graph: Graph, *, seed: int) -> dict[str, npt.NDArray[np.float32]]:
+    """Random parameters to train from, the same on every machine.
+
+    Weights are normal with the variance 2 / inputs (He et al. 2015), in networks with layer norms with a standard
+    deviation of 0.02 (Dosovitskiy et al. 2021); biases are 0, norms do nothing.
+    """
+    rng = np.random.default_rng(seed)
+    transformer = any(isinstance(node.layer, LayerNorm) for node in graph)
+    values: dict[str, npt.NDArray[np.float32]] = {}
+    for node in graph:
+        for local, shape in node.layer.parameter_shapes.items():
+            deviation = _deviation(node, local, transformer=transformer)
+            if deviation is not None:
+                value = rng.normal(0.0, deviation, shape)
+            else:
+                scales = local in ("weight", "running_var") or isinstance(node.layer, ScaleLearned)
+                value = np.ones(shape) if scales else np.zeros(shape)
+            values[f"{node.name}.{local}"] = value.astype(np.float32)
+    return values
+
+
+def to_network(model: GraphModule, *, ranges: Mapping[str, tuple[float, float]] | None = None) -> Network:
+    """The model's parameters, copied, as a network of numpy arrays."""
     # Copies: the model's own arrays go on changing while it is trained.
-    return {
-        f"{layer.name}.{kind}": state[f"{index}.{kind}"].cpu().numpy().copy()
-        for index, layer in enumerate(architecture.layers)
-        if isinstance(layer, ProductLayer)
-        for kind in ("weight", "bias")
-    }
+    parameters = {name: tensor.detach().cpu().numpy().copy() for name, tensor in model.tensors().items()}
+    return Network(graph=model.graph, parameters=parameters, ranges=dict(ranges or {}))
 
 
-def _module(layer: Layer) -> torch.nn.Module:
-    from torch import nn
+def _deviation(node: Node, local: str, *, transformer: bool) -> float | None:
+    """Standard deviation to draw a parameter with; None for those that are not drawn."""
+    layer = node.layer
+    if isinstance(layer, AddLearned | PrependToken):
+        return _TRANSFORMER_DEVIATION
+    if isinstance(layer, Conv2d | Linear) and local == "weight":
+        return _TRANSFORMER_DEVIATION if transformer else math.sqrt(2 / layer.terms)
+    return None
 
-    match layer:
-        case Conv2d():
-            return nn.Conv2d(
-                layer.in_channels, layer.out_channels, layer.kernel, stride=layer.stride, padding=layer.padding
-            )
-        case Linear():
-            return nn.Linear(layer.in_features, layer.out_features)
-        case Relu():
-            return nn.ReLU()
-        case MaxPool2d():
-            return nn.MaxPool2d(layer.size)
-        case AvgPool2d():
-            return nn.AvgPool2d(layer.size)
-        case Flatten():
-            return nn.Flatten()
-    raise AxhwError(f"Expected a layer with a PyTorch counterpart, found {type(layer).__name__}.")
+
+def _attribute(name: str) -> str:
+    """PyTorch wants names without dots; they stay distinct, since local names hold no slash."""
+    return name.replace(".", "/")

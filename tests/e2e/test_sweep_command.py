@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -19,6 +20,8 @@ from axhw.cli.main import main
 from axhw.record import DesignRecord
 from axhw.store import Store
 from axhw.sweep.task import Outcome
+from axhw.synth.liberty.reader import embedded_library
+from axhw.synth.liberty.writer import write_liberty
 
 GRIDS = ("roup:width=4,p=0..2,r=0..2", "bam:width=4,v=0..2")
 NAMES = {f"roup4s_p{p}_r{r}" for p in range(3) for r in range(3)} | {f"bam4s_ha0_hb0_v{v}" for v in range(3)}
@@ -66,6 +69,29 @@ def check_store(root: Path) -> None:
     records = [DesignRecord.from_entry(entry) for entry in Store(root).designs()]
     assert sorted(record.name for record in records) == sorted(NAMES)
     assert all(record.table is not None and record.netlist for record in records)
+
+
+def test_sweep_takes_the_surroundings_and_files_that_gen_takes(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = embedded_library()
+    for part, clocked in (("gates", False), ("flip_flops", True)):
+        cells = {name: cell for name, cell in whole.cells.items() if (cell.flip_flop is not None) is clocked}
+        text = write_liberty(dataclasses.replace(whole, name=f"tech_{part}", cells=cells), attribution="a part")
+        (tmp_path / f"{part}.lib").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    options = ("--pairs", "64", "--input-slew-ns", "0.1", "--output-load-ff", "3", "--wire-load", "fanout=1",
+               "--library", "gates.lib", "--library", "flip_flops.lib", "--json")  # fmt: skip
+    code, stdout, _ = run(capsys, "sweep", "roup:width=4,p=1,r=1..2", "--jobs", "1", *options)
+    swept = json.loads(stdout)["designs"]
+    assert (code, len(swept)) == (0, 2)
+    for design in swept:
+        stated = {key: design[key] for key in ("library", "input_slew_ns", "output_load_ff", "wire_load")}
+        assert stated == {
+            "library": "tech_flip_flops+1", "input_slew_ns": 0.1, "output_load_ff": 3.0, "wire_load": "fanout=1"
+        }  # fmt: skip
+    made = json.loads(run(capsys, "gen", "-m", "roup:width=4,p=1,r=2", *options)[1])
+    assert made["key"] == swept[1]["key"]
 
 
 @pytest.fixture

@@ -15,11 +15,14 @@ import pytest
 from axhw.characterize import characterize
 from axhw.errors import AxhwError
 from axhw.export import SimulationOptions, export_designs
-from axhw.hdl.registry import parse
+from axhw.export.timed_design import TimedDesign, find_libraries
+from axhw.hdl.registry import create_element, parse
+from axhw.measure import Conditions
 from axhw.record import DesignRecord
 from axhw.store import Store
 from axhw.synth.liberty.reader import EMBEDDED_LIBRARY
-from axhw.synth.libraries import load_library
+from axhw.synth.liberty.writer import write_liberty
+from axhw.synth.libraries import DEFAULT, load_library
 
 Characterized = Callable[..., DesignRecord]
 
@@ -190,6 +193,27 @@ def test_a_library_of_your_own(record: DesignRecord, other: DesignRecord, other_
     assert folders == {f"exact4s_{record.key[:8]}", f"exact4s_{other.key[:8]}"}
     with pytest.raises(AxhwError, match=r"^Expected a Liberty file at no\.lib, found: "):
         export_designs([record], tmp_path, format="sdf", options=SimulationOptions(libraries=("no.lib",)))
+
+
+def test_a_library_in_two_files(tmp_path: Path) -> None:
+    whole = load_library(DEFAULT).cells
+    paths = []
+    for number, combinational in enumerate((True, False)):
+        cells = {name: cell for name, cell in whole.cells.items() if (cell.flip_flop is None) is combinational}
+        paths.append(str(tmp_path / f"part{number}.lib"))
+        text = write_liberty(dataclasses.replace(whole, name=f"part{number}", cells=cells), attribution="")
+        Path(paths[-1]).write_text(text)
+    library = load_library(",".join(paths))
+    spec = create_element("registered", parse("exact:width=4"), {})
+    made = characterize(spec, library=library, store=Store(tmp_path / "store"), conditions=Conditions(wire_load="1k"))
+    for libraries in (tuple(paths), (",".join(reversed(paths)),)):
+        options = SimulationOptions(libraries=libraries)
+        design = TimedDesign(
+            record=made, library=find_libraries([made], libraries)[library.cells.sha256], options=options
+        )
+        assert design.timing.min_period_ns == pytest.approx(made.cost.delay_ns)
+    with pytest.raises(AxhwError, match=r"found none with the digest [0-9a-f]{12}: name it with --library"):
+        find_libraries([made], paths[:1])
 
 
 def test_another_netlist_in_the_store(record: DesignRecord, tmp_path: Path) -> None:

@@ -7,12 +7,13 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from axhw.data import digits
+from axhw.data.dataset import Splits
 from axhw.hdl.registry import parse
-from axhw.nn import digits, zoo
-from axhw.nn.calibrate import quantize_network
-from axhw.nn.dataset import Splits
 from axhw.nn.network import Network
 from axhw.nn.quantized import QuantizedNetwork
+from axhw.nn.quantizer import quantize_network
+from axhw.nn.weights_file import load_shipped
 from axhw.sim.product_table import ProductTable
 
 
@@ -36,7 +37,7 @@ def splits() -> Splits:
 
 @pytest.fixture(scope="session")
 def network() -> Network:
-    return zoo.load_network("digits_cnn")
+    return load_shipped("digits_cnn", "digits").network
 
 
 @pytest.fixture(scope="session")

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 
 import numpy as np
 import pytest
 
+from axhw.data.dataset import Splits
 from axhw.errors import AxhwError
-from axhw.nn.dataset import Dataset, Splits
-from axhw.nn.evaluate import evaluate
+from axhw.nn.evaluate import batch_size, classify, evaluate, reference
+from axhw.nn.executor import Executor
+from axhw.nn.network import Network
 from axhw.nn.quantized import QuantizedNetwork
+from axhw.nn.zoo.resnet import resnet
+from axhw.nn.zoo.vgg import vgg_bn
 from axhw.sim.product_table import ProductTable
 
 MakeTable = Callable[..., ProductTable]
@@ -20,12 +25,12 @@ MakeTable = Callable[..., ProductTable]
     ("text", "right"),
     [
         ("exact", 495),
-        ("roup:p=1,r=4", 496),
-        ("roup:p=2,r=3", 491),
-        ("evoapprox:mul8s_1KVA", 495),
-        ("evoapprox:mul8s_1L2L", 490),
-        ("evoapprox:mul8s_1L2N", 407),
-        ("evoapprox:mul8s_1L12", 48),
+        ("roup:p=1,r=4", 495),
+        ("roup:p=2,r=3", 495),
+        ("evoapprox:mul8s_1KVA", 496),
+        ("evoapprox:mul8s_1L2L", 495),
+        ("evoapprox:mul8s_1L2N", 490),
+        ("evoapprox:mul8s_1L12", 46),
     ],
 )
 def test_every_machine_classifies_the_same_images(
@@ -36,19 +41,28 @@ def test_every_machine_classifies_the_same_images(
 
 
 def test_accuracies_and_agreement_are_counted(
-    quantized: dict[bool, QuantizedNetwork], splits: Splits, make_table: MakeTable
+    quantized: dict[bool, QuantizedNetwork], network: Network, splits: Splits, make_table: MakeTable
 ) -> None:
-    network, table, data = quantized[True], make_table("evoapprox:mul8s_1L2N"), splits.validation
-    result = evaluate(network, data, table, batch=64)
-    exact = network.forward(data.images).argmax(axis=1)
-    approximate = network.forward(data.images, table).argmax(axis=1)
-    assert result.float_accuracy == np.mean(network.network.forward(data.images).argmax(axis=1) == data.labels)
+    integer, table, data = quantized[True], make_table("evoapprox:mul8s_1L2N"), splits.validation
+    result = evaluate(integer, data, table, batch=64)
+    exact = Executor(integer)(data.images).argmax(axis=1)
+    approximate = Executor(integer, table)(data.images).argmax(axis=1)
+    assert result.float_accuracy == np.mean(network.forward(data.images).argmax(axis=1) == data.labels)
     assert result.exact_accuracy == np.mean(exact == data.labels)
     assert result.approximate_accuracy == np.mean(approximate == data.labels)
     assert result.agreement == np.mean(approximate == exact)
     assert result.agreement < 1
     assert (result.images, result.split, result.seed, result.signed) == (200, "validation", 0, True)
     assert (result.network, result.dataset) == ("digits_cnn", "scikit-learn digits (8x8, 10 classes)")
+    known = reference(integer, data)
+    assert evaluate(integer, data, table, compared_with=known) == result
+
+
+def test_an_integer_network_has_no_float_accuracy(quantized: dict[bool, QuantizedNetwork], splits: Splits) -> None:
+    integer = dataclasses.replace(quantized[True], network=None)
+    result = evaluate(integer, splits.validation, None)
+    assert result.float_accuracy is None
+    assert result.exact_accuracy == result.approximate_accuracy
 
 
 def test_exact_products_agree_for_both_kinds_of_operands(
@@ -73,10 +87,18 @@ def test_energy_is_multiplications_times_energy(quantized: dict[bool, QuantizedN
 
 def test_progress_is_told(quantized: dict[bool, QuantizedNetwork], splits: Splits) -> None:
     calls: list[tuple[int, int]] = []
-    evaluate(
-        quantized[True], splits.validation, None, batch=80, progress=lambda done, total: calls.append((done, total))
-    )
+    evaluate(quantized[True], splits.validation, None, batch=80, progress=lambda *step: calls.append(step))
     assert calls == [(80, 200), (160, 200), (200, 200)]
+    calls.clear()
+    reference(quantized[True], splits.validation, progress=lambda *step: calls.append(step))
+    assert calls[0][1] == calls[-1][0] == calls[-1][1] == 400
+
+
+def test_batches_fit_into_memory() -> None:
+    # 32 x 32 pixels of 16 channels under 3 x 3 weights: 147,456 values in the patches of an image.
+    assert batch_size(resnet(20)) == (1 << 24) // 147_456
+    large = vgg_bn(19, input_shape=(3, 224, 224))
+    assert batch_size(large) == 1
 
 
 @pytest.mark.parametrize(
@@ -98,16 +120,13 @@ def test_data_that_does_not_fit_is_refused(
     quantized: dict[bool, QuantizedNetwork], splits: Splits, make_table: MakeTable
 ) -> None:
     network, good = quantized[True], splits.validation
-
-    def changed(**values: object) -> Dataset:
-        fields = {"images": good.images, "labels": good.labels, **values}
-        return Dataset(name="x", split="test", seed=0, **fields)  # type: ignore[arg-type]
-
+    more = dataclasses.replace(good, labels=good.labels + 1, classes=tuple("0123456789x"))
     with pytest.raises(AxhwError, match="Expected labels from 0 to 9, found 1 to 10"):
-        evaluate(network, changed(labels=good.labels + 1), None)
+        evaluate(network, more, None)
+    narrow = dataclasses.replace(good, pixels=good.pixels[..., :7])
     with pytest.raises(AxhwError, match=r"Expected images of shape \(1, 8, 8\) for digits_cnn"):
-        evaluate(network, changed(images=good.images[..., :7]), None)
+        evaluate(network, narrow, None)
     with pytest.raises(AxhwError, match="Expected a batch of at least 1 image, found 0"):
-        evaluate(network, good, None, batch=0)
+        classify(Executor(network), good, batch=0)
     with pytest.raises(AxhwError, match="of signed operands for a network of signed codes"):
         evaluate(network, good, make_table("exact", signed=False))

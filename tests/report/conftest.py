@@ -130,6 +130,7 @@ _COST = Cost(
     energy_fj=0.0,
     energy_transport_fj=0.0,
     energy_zero_delay_fj=0.0,
+    energy_exclusive_fj=0.0,
     internal_fj=0.0,
     switching_fj=0.0,
     clock_fj=0.0,
@@ -144,6 +145,7 @@ _COST = Cost(
     stream="8193 uniform pairs, seed 7",
     input_slew_ns=0.05,
     output_load_ff=1.5,
+    wire_load="none",
     timing_model="NLDM",
 )
 _EVALUATION = EvaluationResult(

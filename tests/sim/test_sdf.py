@@ -88,6 +88,11 @@ def parse(text: str) -> list[Any]:
     return document
 
 
+def written(words: list[Any]) -> str:
+    """The text of nested lists."""
+    return " ".join(word if isinstance(word, str) else f"({written(word)})" for word in words)
+
+
 def cells_of(document: list[Any]) -> dict[str, tuple[str, list[Any], list[Any]]]:
     """Cell type, delay entries and timing checks by instance."""
     found = {}
@@ -168,7 +173,7 @@ def test_conditional_delays(prepared: Callable[..., Prepared]) -> None:
         assert [entry for entry in entries if entry[0] == "IOPATH"] == plain[name][1]
         (model,) = re.findall(rf"module {cell}\(.*?endmodule", text, re.DOTALL)
         for *words, (_, source, target, *delays) in (entry for entry in entries if entry[0] == "COND"):
-            condition = " ".join(words[1:])
+            condition = written(words[1:])
             extra += 1
             assert f"if ({condition}) ({source} => {target}) = (0, 0);" in model
             assert any(delay for delay in delays)

@@ -9,13 +9,8 @@ import pytest
 
 from axhw.errors import AxhwError
 from axhw.synth.liberty.library import Cell, CellLibrary, FlipFlop, Pin, Table, TimingArc
-from axhw.synth.loads import (
-    WireLoad,
-    default_input_slew_ns,
-    default_output_load_ff,
-    net_loads,
-    reference_inverter,
-)
+from axhw.synth.liberty.wire_load import WireLoad
+from axhw.synth.loads import default_input_slew_ns, default_output_load_ff, net_loads, reference_inverter
 from axhw.synth.netlist import Instance, Netlist
 
 # Transition time = 0.01 ns + 0.5 of the input's + 0.002 ns per fF (rise), half of that (fall).
@@ -140,14 +135,24 @@ def test_edges_have_their_own_pin_capacitance() -> None:
     np.testing.assert_allclose(load[3], [7.5, 6.5])
 
 
+def test_the_driver_is_a_load_but_no_sink() -> None:
+    inverter = INVERTERS.cells["small"]
+    output = replace(inverter.pins["Y"], rise_capacitance_ff=0.25, fall_capacitance_ff=0.75)
+    heavy = _library(*INVERTERS.cells.values(), replace(inverter, pins={**inverter.pins, "Y": output}))
+    plain, loaded = (net_loads(NETLIST, library, output_load_ff=0.5) for library in (INVERTERS, heavy))
+    drivers = [instance.pins["Y"] for instance in NETLIST.instances if instance.cell == "small"]
+    added = np.zeros_like(plain)
+    added[drivers] = 0.25, 0.75
+    np.testing.assert_allclose(loaded - plain, added)
+    per_sink = WireLoad(capacitance_ff=((1, 1.0),), slope_ff=1.0)
+    wired = net_loads(NETLIST, heavy, output_load_ff=0.5, wire_load=per_sink)
+    np.testing.assert_allclose(
+        wired - loaded, net_loads(NETLIST, INVERTERS, output_load_ff=0.5, wire_load=per_sink) - plain
+    )
+
+
 def test_wire_load_interpolates_by_fanout_and_goes_on_with_the_slope() -> None:
     wire = WireLoad(capacitance_ff=((1, 1.0), (3, 2.0)), slope_ff=0.25)
     np.testing.assert_allclose(wire.at(np.array([0, 1, 2, 3, 5])), [0.0, 1.0, 1.5, 2.0, 2.5])
     load = net_loads(NETLIST, INVERTERS, output_load_ff=0.5, wire_load=wire)
     np.testing.assert_allclose(load[:, 0], [0, 0, 3.0, 9.5, 2.5, 0.0])
-
-
-@pytest.mark.parametrize("entries", [(), ((2, 1.0), (1, 2.0)), ((0, 1.0),), ((1, 1.0), (1, 2.0))])
-def test_wire_load_needs_increasing_fanouts(entries: tuple[tuple[int, float], ...]) -> None:
-    with pytest.raises(AxhwError, match="Expected wire-load entries for increasing fan-outs from 1 up"):
-        WireLoad(capacitance_ff=entries)

@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from axhw.synth.liberty.function import BooleanFunction
-from axhw.synth.liberty.library import Cell, CellLibrary
-from axhw.synth.libraries import DEFAULT, load_library
+from axhw.synth.liberty.library import Cell, CellLibrary, Table
+from axhw.synth.liberty.syntax import parse_liberty
+from axhw.synth.liberty.units import Units
+from axhw.synth.liberty.writer import write_liberty
+from axhw.synth.libraries import DEFAULT, LibrarySource, load_library
 from axhw.synth.loads import reference_inverter
 from axhw.synth.netlist import Instance, Netlist
 from axhw.synth.timing import TimingReport, analyze_timing
 
 PDK = Path(__file__).resolve().parents[3] / "shared" / "pdk"
-LIBRARIES = [DEFAULT, "sg13g2_stdcell_typ_1p20V_25C.lib", "sky130hd_tt.lib.gz"]
 STAGES = 6
 
 pytestmark = pytest.mark.skipif(shutil.which("sta") is None, reason="OpenSTA (sta) is not installed")
+
+
+@functools.cache
+def _library(name: str) -> LibrarySource:
+    if name != DEFAULT and not (PDK / name).exists():
+        pytest.skip(f"{name} is not at hand in {PDK}")
+    return load_library(name if name == DEFAULT else str(PDK / name))
 
 
 def _smallest(library: CellLibrary, truth_table: list[bool]) -> Cell:
@@ -62,7 +74,10 @@ def _ladder(library: CellLibrary) -> Netlist:
     )
 
 
-def _run_opensta(netlist: Netlist, liberty: str, timing: TimingReport, folder: Path) -> str:
+def _run_opensta(
+    netlist: Netlist, files: Sequence[str], timing: TimingReport, folder: Path, *, wire_load: str
+) -> dict[str, list[float]]:
+    """Longest path (at "delay") and rising and falling slew of each net's driver, in ns."""
     names = {2: "a[0]", 3: "a[1]", netlist.outputs["y"][0]: "y"}
     gates = [
         f"{instance.cell} {instance.name} ("
@@ -72,41 +87,121 @@ def _run_opensta(netlist: Netlist, liberty: str, timing: TimingReport, folder: P
     ]
     wires = [f"wire n{net};" for net in range(4, netlist.net_count)]
     lines = ["module top(a, y);", "input [1:0] a;", "output y;", *wires, *gates, "endmodule"]
-    # OpenSTA takes a library's default wire load; axhw has none.
-    (folder / "cells.lib").write_text(re.sub(r"(?m)^\s*default_wire_load\w*\s*:.*$", "", liberty))
     (folder / "top.v").write_text("\n".join(lines))
-    # The embedded library counts in fF, the others in pF.
-    load = timing.output_load_ff * (1 if re.search(r"capacitive_load_unit\s*\(\s*1\s*,\s*ff", liberty) else 1e-3)
-    (folder / "run.tcl").write_text(
-        "read_liberty cells.lib\nread_verilog top.v\nlink_design top\n"
-        f"set_input_transition {timing.input_slew_ns:.9g} [all_inputs]\nset_load {load:.9g} [all_outputs]\n"
-        "report_checks -unconstrained -digits 6\n"
+    for number, liberty in enumerate(files):
+        # OpenSTA takes a default wire load unless it has another one, and wires of ours have no resistance.
+        text = re.sub(r"(?m)^\s*(default_wire_load\w*|resistance)\s*:.*$", "", liberty)
+        (folder / f"cells{number}.lib").write_text(text)
+    units = Units.of(parse_liberty(files[0], source=""))
+    commands = [
+        *(f"read_liberty cells{number}.lib" for number in range(len(files))),
+        "read_verilog top.v",
+        "link_design top",
+        f"set_input_transition {timing.input_slew_ns / units.time_ns:.9g} [all_inputs]",
+        f"set_load {timing.output_load_ff / units.capacitance_ff:.9g} [all_outputs]",
+        *([] if wire_load == "none" else [f"set_wire_load_model -name {wire_load}"]),
+        "report_checks -unconstrained -digits 6",
         'foreach pin [get_pins -hierarchical *] { foreach v [$pin vertices] { puts "SLEW [get_full_name $pin] '
-        '[$v slews rise] [$v slews fall]" } }\n'
-    )
-    command = ["sta", "-exit", "run.tcl"]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
+        '[$v slews rise] [$v slews fall]" } }',
+    ]
+    (folder / "run.tcl").write_text("\n".join(commands))
+    run = ["sta", "-exit", "run.tcl"]
+    report = subprocess.run(run, cwd=folder, capture_output=True, text=True, check=True).stdout
+    found = {}
+    for words in map(str.split, report.splitlines()):
+        if words[:1] == ["SLEW"] and len(words) == 6:
+            found[words[1]] = [float(words[3]) * 1e9, float(words[5]) * 1e9]
+        elif words[1:] == ["data", "arrival", "time"]:
+            found.setdefault("delay", [float(words[0]) * units.time_ns])
+    return found
 
 
-@pytest.mark.parametrize("name", LIBRARIES)
-def test_delay_and_slews_are_those_of_opensta(name: str, tmp_path: Path) -> None:
-    if name != DEFAULT and not (PDK / name).exists():
-        pytest.skip(f"{name} is not at hand in {PDK}")
-    library = load_library(name if name == DEFAULT else str(PDK / name))
+def _compare(library: LibrarySource, folder: Path, *, wire_load: str = "none") -> None:
     netlist = _ladder(library.cells)
-    timing = analyze_timing(netlist, library.cells)
-    text = _run_opensta(netlist, library.text, timing, tmp_path)
-    delay = next(float(line.split()[0]) for line in text.splitlines() if "data arrival time" in line)
-    assert timing.delay_ns == pytest.approx(delay, rel=1e-4)
+    timing = analyze_timing(netlist, library.cells, wire_load=library.cells.wire_loads.model(wire_load))
+    found = _run_opensta(netlist, library.files, timing, folder, wire_load=wire_load)
+    assert timing.delay_ns == pytest.approx(found["delay"][0], rel=1e-4)
+    # OpenSTA gives wires to nets that go nowhere too.
+    cells = library.cells.cells
+    read = {instance.pins[pin.name] for instance in netlist.instances for pin in cells[instance.cell].inputs}
     nets = {
         f"{instance.name}/{pin.name}": instance.pins[pin.name]
         for instance in netlist.instances
-        for pin in library.cells.cells[instance.cell].outputs
+        for pin in cells[instance.cell].outputs
+        if wire_load == "none" or instance.pins[pin.name] in read
     }
-    slews = {
-        nets[words[1]]: (float(words[3]) * 1e9, float(words[5]) * 1e9)
-        for words in map(str.split, text.splitlines())
-        if words[:1] == ["SLEW"] and words[1] in nets
+    assert len(nets) >= 2 * STAGES - 1
+    np.testing.assert_allclose(timing.slew_ns[list(nets.values())], [found[pin] for pin in nets], rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("name", "wire_load"),
+    [
+        (DEFAULT, "none"),
+        (DEFAULT, "5k"),
+        ("sg13g2_stdcell_typ_1p20V_25C.lib", "none"),
+        ("sg13g2_stdcell_typ_1p20V_25C.lib", "5k"),
+        ("sky130hd_tt.lib.gz", "none"),
+        ("sky130hd_tt.lib.gz", "Small"),
+    ],
+)
+def test_delay_and_slews_are_those_of_opensta(name: str, wire_load: str, tmp_path: Path) -> None:
+    _compare(_library(name), tmp_path, wire_load=wire_load)
+
+
+def test_a_driver_with_a_capacitance_of_its_own(tmp_path: Path) -> None:
+    library = load_library(DEFAULT).cells
+    cells = {
+        name: dataclasses.replace(
+            cell,
+            pins=dict(cell.pins) | {pin.name: dataclasses.replace(pin, capacitance_ff=3.0) for pin in cell.outputs},
+        )
+        for name, cell in library.cells.items()
     }
-    assert len(slews) == len(nets)
-    np.testing.assert_allclose(timing.slew_ns[list(slews)], list(slews.values()), rtol=1e-3)
+    path = tmp_path / "heavy.lib"
+    path.write_text(write_liberty(dataclasses.replace(library, cells=cells), attribution="heavier"))
+    source = load_library(str(path))
+    light = analyze_timing(_ladder(library), library).delay_ns
+    assert analyze_timing(_ladder(library), source.cells).delay_ns > 1.1 * light
+    _compare(source, tmp_path)
+
+
+def _in_ps(table: Table | None) -> Table | None:
+    if table is None:
+        return None
+    return dataclasses.replace(table, slew_ns=1000 * table.slew_ns, values=1000 * table.values)
+
+
+def test_files_in_several_units(tmp_path: Path) -> None:
+    whole = load_library(DEFAULT).cells
+    paths = []
+    for unit, pattern in (("1ps", "nand|nor"), ("1ns", "inv|buf|xor|df|and|or")):
+        cells = {}
+        for name, cell in whole.cells.items():
+            if re.match(f"sg13g2_({pattern})", name):
+                pins = {
+                    key: pin if unit == "1ns" else dataclasses.replace(
+                        pin,
+                        power=(),
+                        timing=tuple(
+                            dataclasses.replace(
+                                arc,
+                                rise=_in_ps(arc.rise),
+                                fall=_in_ps(arc.fall),
+                                rise_transition=_in_ps(arc.rise_transition),
+                                fall_transition=_in_ps(arc.fall_transition),
+                            )
+                            for arc in pin.timing
+                        ),
+                    )
+                    for key, pin in cell.pins.items()
+                }  # fmt: skip
+                cells[name] = dataclasses.replace(cell, pins=pins)
+        text = write_liberty(dataclasses.replace(whole, name=f"in_{unit}", cells=cells), attribution="", table_digits=9)
+        paths.append(tmp_path / f"{unit}.lib")
+        paths[-1].write_text(text.replace('time_unit : "1ns"', f'time_unit : "{unit}"'))
+    source = load_library(",".join(map(str, paths)))
+    netlist = _ladder(source.cells)
+    assert len({re.sub(r"_\d+$", "", instance.cell) for instance in netlist.instances}) == 3
+    assert analyze_timing(netlist, source.cells).delay_ns == pytest.approx(analyze_timing(netlist, whole).delay_ns)
+    _compare(source, tmp_path)

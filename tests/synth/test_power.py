@@ -12,7 +12,7 @@ import pytest
 from axhw.errors import AxhwError
 from axhw.synth.liberty.library import Cell, CellLibrary, FlipFlop, Pin, PowerArc, Table, TimingArc
 from axhw.synth.netlist import Instance, Netlist
-from axhw.synth.power import EnergyReport, measure_energy
+from axhw.synth.power import EnergyModel, EnergyReport, measure_energy
 from axhw.synth.timing import analyze_timing
 
 VOLTAGE = 2.0
@@ -280,6 +280,36 @@ def test_clock_pins_switch_every_cycle(rule: Literal["opensta", "exclusive"], cy
     assert report.leakage_nw == pytest.approx(0.4 * 0.5 * 8.0)
     half = 0.5 * VOLTAGE**2
     assert report.switching_fj == pytest.approx(half * (1.0 * LOAD + 0.8 * 1.0 + 2 * cycles * 2.0))
+
+
+def test_a_model_measures_any_number_of_activities() -> None:
+    arcs = {pin: [_power(None, 1.0, 2.0, "Y"), _power(None, 5.0, 3.0)] for pin in "AB"}
+    gate = _cell("and", "A & B", arcs, [_power("A", 3.0, 4.0), _power("B", 7.0, 2.0, "A")])
+    library = CellLibrary(
+        name="toy", voltage_v=VOLTAGE, temperature_c=25.0, process=1.0, sha256="", cells={gate.name: gate}
+    )
+    instances = tuple(
+        Instance(name=f"u{net}", cell="and", pins={"A": net, "B": net + 1, "Y": net + 2}) for net in (2, 3, 4)
+    )
+    netlist = Netlist(name="top", inputs={"a": (2, 3)}, outputs={"y": (6,)}, instances=instances, net_count=7)
+    timing = analyze_timing(netlist, library, input_slew_ns=SLEW, output_load_ff=LOAD)
+    model = EnergyModel.of(netlist, library, timing)
+    rng = np.random.default_rng(5)
+    totals = set()
+    for rule in ("opensta", "exclusive", "opensta"):
+        activity: dict[str, Any] = {
+            "rise": rng.integers(0, 9, 7),
+            "fall": rng.integers(0, 9, 7),
+            "operations": 10,
+            "one_probability": rng.random(7),
+            "rule": rule,
+        }
+        found, alone = model.measure(**activity), measure_energy(netlist, library, timing, **activity)
+        np.testing.assert_array_equal(found.instance_internal_fj, alone.instance_internal_fj)
+        np.testing.assert_array_equal(found.instance_switching_fj, alone.instance_switching_fj)
+        np.testing.assert_array_equal(found.instance_leakage_nw, alone.instance_leakage_nw)
+        totals.add(found.dynamic_fj)
+    assert len(totals) == 3
 
 
 def test_arrays_and_counts_are_checked() -> None:

@@ -95,3 +95,13 @@ def test_bank_agrees_with_the_scalar_reference(tables: list[Table], points: list
     slew, load = np.tile(np.array(points).T, len(tables))
     expected = [_reference(tables[i], s, c) for i, s, c in zip(ids, slew, load, strict=True)]
     np.testing.assert_allclose(bank.lookup(ids, slew, load), expected, rtol=1e-9, atol=1e-6)
+
+
+@given(st.lists(st.lists(_tables(), max_size=3), max_size=4))
+def test_joined_banks_are_the_bank_of_all_tables(groups: list[list[Table]]) -> None:
+    tables = [table for group in groups for table in group]
+    joined = TableBank.join([TableBank.pack(group) for group in groups])
+    ids = np.repeat(np.arange(len(tables)), 3)
+    slew, load = np.tile([[-5.0, 40.0, 130.0], [60.0, -1.0, 99.0]], len(tables))
+    assert joined.count == len(tables)
+    np.testing.assert_array_equal(joined.lookup(ids, slew, load), TableBank.pack(tables).lookup(ids, slew, load))

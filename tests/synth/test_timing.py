@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from axhw.errors import AxhwError
 from axhw.synth.liberty.library import Cell, CellLibrary, FlipFlop, Pin, Table, TimingArc, Unateness
-from axhw.synth.loads import WireLoad
+from axhw.synth.liberty.wire_load import WireLoad
 from axhw.synth.netlist import Instance, Netlist, levelize
 from axhw.synth.timing import TimingReport, analyze_timing
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import cast, get_args
 
-import numpy as np
-
 from axhw.errors import AxhwError
+from axhw.synth.liberty.cell_power import LeakageReader, power_arcs
 from axhw.synth.liberty.function import BooleanFunction
-from axhw.synth.liberty.library import Cell, Direction, FlipFlop, Pin, PowerArc, Table, TimingArc, Unateness
+from axhw.synth.liberty.library import Cell, Direction, FlipFlop, Pin, Table, TimingArc, Unateness
 from axhw.synth.liberty.syntax import Statement
 from axhw.synth.liberty.tables import TableReader, Unsupported
 from axhw.synth.liberty.units import Units, number
 
 _UNSUPPORTED_GROUPS = ("bus", "bundle", "ff_bank", "latch_bank", "memory")
+_OF_THE_PIN_ITSELF = ("min_pulse_width", "minimum_period", "min_clock_tree_path", "max_clock_tree_path")
 
 
 class CellReader:
@@ -23,6 +24,7 @@ class CellReader:
     def __init__(self, library: Statement) -> None:
         self.units = Units.of(library)
         self._tables = TableReader(library, self.units)
+        self._leakage = LeakageReader(library, self.units)
         self._library = library
 
     def cell(self, group: Statement) -> Cell:
@@ -33,52 +35,20 @@ class CellReader:
         flip_flops = [self._flip_flop(ff, name) for ff in group.all("ff")]
         if len(flip_flops) > 1:
             raise Unsupported("it has several ff groups")
-        leakage, states = self._leakage(group)
+        leakage, states = self._leakage.read(group)
         pins = {pin.name: pin for statement in group.all("pin") for pin in self._pins(statement, name)}
         cell = Cell(
             name=name,
             area_um2=number(group.get("area") or "0", f"area of cell {name}"),
             leakage_nw=leakage,
             leakage_states=states,
-            pins=pins,
+            pins={pin.name: _from_inputs(pin, pins) for pin in pins.values()},
             flip_flop=flip_flops[0] if flip_flops else None,
             is_latch=any(True for kind in ("latch", "statetable") for _ in group.all(kind)),
-            dont_use=group.get("dont_use") == "true",
+            dont_use=(group.get("dont_use") or "").lower() == "true",
         )
         _check_functions(cell)
         return cell
-
-    def _leakage(self, group: Statement) -> tuple[float, tuple[tuple[str, float], ...]]:
-        """Leakage of the cell and of its states, in nW; supplies add up, ground pins do not count."""
-        name = group.args[0]
-        grounds = {pin.args[0] for pin in group.all("pg_pin") if "ground" in (pin.get("pg_type") or "") and pin.args}
-        by_state: dict[str, float] = {}
-        for statement in group.all("leakage_power"):
-            if statement.get("related_pg_pin") in grounds:
-                continue
-            value = self._leakage_nw(statement.get("value") or "", f"leakage_power of cell {name}")
-            state = statement.get("when") or ""
-            by_state[state] = by_state.get(state, 0.0) + value
-        unconditional = by_state.pop("", None)
-        stated = group.get("cell_leakage_power")
-        if stated is not None:
-            leakage = self._leakage_nw(stated, f"cell_leakage_power of cell {name}")
-        elif unconditional is not None:
-            leakage = unconditional
-        elif by_state:
-            leakage = float(np.mean(list(by_state.values())))
-        else:
-            leakage = self._leakage_nw(self._library.get("default_cell_leakage_power") or "0", "default leakage")
-        return leakage, tuple(by_state.items())
-
-    def _leakage_nw(self, text: str, where: str) -> float:
-        value = number(text, where)
-        if value and self.units.leakage_nw is None:
-            raise AxhwError(
-                f"Expected a leakage_power_unit in library {self._library.args[0]}, which states leakage, "
-                'found none: add one such as leakage_power_unit : "1nW".'
-            )
-        return value * (self.units.leakage_nw or 0.0)
 
     def _flip_flop(self, group: Statement, cell: str) -> FlipFlop:
         names = " ".join(group.args).replace(",", " ").split()
@@ -104,6 +74,8 @@ class CellReader:
         names = " ".join(group.args).replace(",", " ").split()
         where = f"pin {' '.join(names)} of cell {cell}"
         direction = group.get("direction")
+        if direction is None:
+            raise Unsupported(f"{where} has no direction")
         if not names or direction not in get_args(Direction):
             raise AxhwError(f"Expected a direction among {get_args(Direction)} for {where}, found {direction!r}.")
         rise, fall = (self._capacitance(group, f"{edge}_capacitance", where) for edge in ("rise", "fall"))
@@ -117,7 +89,7 @@ class CellReader:
             maximum = self._capacitance(self._library, "default_max_capacitance", where)
         function = group.get("function")
         timing = tuple(arc for statement in group.all("timing") for arc in self._timing(statement, function, where))
-        power = self._power(group, where)
+        power = power_arcs(group, lambda found: self._tables.read(found, self.units.energy_fj, where))
         for name in names:
             yield Pin(
                 name=name,
@@ -139,9 +111,11 @@ class CellReader:
 
     def _timing(self, group: Statement, function: str | None, where: str) -> Iterator[TimingArc]:
         related = (group.get("related_pin") or "").split()
-        if not related:
-            raise Unsupported(f"a timing group at {where} has no related_pin")
         kind = group.get("timing_type") or "combinational"
+        if not related:
+            if kind in _OF_THE_PIN_ITSELF:
+                return
+            raise Unsupported(f"a timing group at {where} has no related_pin")
         sense = group.get("timing_sense")
         if sense is not None and sense not in get_args(Unateness):
             raise AxhwError(f"Expected a timing_sense among {get_args(Unateness)} at {where}, found {sense!r}.")
@@ -152,6 +126,10 @@ class CellReader:
 
         rise, fall = table("cell_rise", "rise_constraint"), table("cell_fall", "fall_constraint")
         rise_transition, fall_transition = table("rise_transition"), table("fall_transition")
+        if kind == "combinational_rise":
+            fall = fall_transition = None
+        if kind == "combinational_fall":
+            rise = rise_transition = None
         for pin in related:
             yield TimingArc(
                 related_pin=pin,
@@ -162,38 +140,19 @@ class CellReader:
                 fall=fall,
                 rise_transition=rise_transition,
                 fall_transition=fall_transition,
+                sdf_cond=group.get("sdf_cond"),
             )
 
-    def _power(self, pin: Statement, where: str) -> tuple[PowerArc, ...]:
-        """Power arcs, those of different supply pins added up."""
-        arcs: dict[tuple[str | None, str | None, int], PowerArc] = {}
-        seen: dict[tuple[str | None, str | None, str | None], int] = {}
-        for group in pin.all("internal_power"):
-            rise, fall = (
-                next(
-                    (self._tables.read(found, self.units.energy_fj, where) for found in [*group.all(edge), *both]), None
-                )
-                for both in [list(group.all("power"))]
-                for edge in ("rise_power", "fall_power")
-            )
-            when = group.get("when")
-            for related in _pin_names(group.get("related_pin")):
-                supply = (related, when, group.get("related_pg_pin"))
-                repeated = seen[supply] = seen.get(supply, -1) + 1
-                key = (related, when, repeated)
-                before = arcs.get(key)
-                arcs[key] = PowerArc(
-                    related_pin=related,
-                    when=when,
-                    rise=rise if before is None else _sum(before.rise, rise),
-                    fall=fall if before is None else _sum(before.fall, fall),
-                )
-        return tuple(arcs.values())
+
+def _from_inputs(pin: Pin, pins: Mapping[str, Pin]) -> Pin:
+    """The pin without arcs from other outputs, which repeat paths that the inputs' own arcs describe; as in OpenSTA."""
+    arcs = tuple(arc for arc in pin.timing if arc.related_pin in pins and pins[arc.related_pin].direction != "output")
+    return pin if len(arcs) == len(pin.timing) else replace(pin, timing=arcs)
 
 
 def _sense(function: str | None, pin: str, kind: str) -> Unateness:
     """The sense that Liberty infers from the output's function where a file states none."""
-    if kind != "combinational" or function is None:
+    if not kind.startswith("combinational") or function is None:
         return "non_unate"
     expression = BooleanFunction.parse(function)
     if pin not in expression.pins:
@@ -203,21 +162,6 @@ def _sense(function: str | None, pin: str, kind: str) -> Unateness:
     if rises and not falls:
         return "positive_unate"
     return "negative_unate" if falls and not rises else "non_unate"
-
-
-def _pin_names(related_pin: str | None) -> list[str | None]:
-    return [*related_pin.split()] if related_pin else [None]
-
-
-def _sum(a: Table | None, b: Table | None) -> Table | None:
-    if a is None or b is None:
-        return a or b
-    axes = []
-    for first, second in ((a.slew_ns, b.slew_ns), (a.load_ff, b.load_ff)):
-        if first.size > 1 and second.size > 1 and not np.array_equal(first, second):
-            raise Unsupported("the internal power of its supplies is tabulated over different axes")
-        axes.append(first if first.size >= second.size else second)
-    return Table(slew_ns=axes[0], load_ff=axes[1], values=a.values + b.values)
 
 
 def _check_functions(cell: Cell) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 
 from axhw.errors import AxhwError
 from axhw.synth.liberty.function import BooleanFunction
+from axhw.synth.liberty.interpolation import hat_weights, interpolate
 from axhw.synth.liberty.library import Cell, CellLibrary, FloatArray, Pin, Table
 
 _SAMPLES = 15
@@ -121,8 +122,8 @@ def fit_errors(library: CellLibrary, fitted: CellLibrary, *, fit_range: FitRange
                 _tables(library.cells[cell.name].pins[pin.name]), _tables(pin), strict=True
             ):
                 slews, loads = (_samples(axis)[0] for axis in (chosen.slew_ns, _scaled(chosen.load_ff, scale)))
-                exact = _interpolate(before, slews, loads)
-                error = np.abs(_interpolate(after, slews, loads) - exact)
+                exact = interpolate(before, slews, loads)
+                error = np.abs(interpolate(after, slews, loads) - exact)
                 size = max(np.abs(exact).mean(), least_energy_fj) if quantity == "energy" else np.abs(exact)
                 errors[quantity].append(100 * (error / np.maximum(size, 1e-12)).ravel())
     return tuple(
@@ -187,9 +188,9 @@ def _fit_table(
         axis = np.geomspace(*ends, points) if original.size > 1 else original
         axes.append(axis)
         samples.append(sample)
-        bases.append(_interpolation(axis, sample))
+        bases.append(hat_weights(axis, sample))
         weights.append(weight)
-    exact = _interpolate(table, samples[0], samples[1])
+    exact = interpolate(table, samples[0], samples[1])
     weight = np.sqrt(np.outer(weights[0], weights[1]))
     if relative:
         # The floor keeps values around zero (delays after slow slews) from deciding the fit.
@@ -203,24 +204,6 @@ def _samples(ends: tuple[float, float]) -> tuple[FloatArray, FloatArray]:
     """Points spread geometrically over a range and their log-normal weights."""
     weight = np.exp(-0.5 * np.linspace(-2, 2, _SAMPLES) ** 2)
     return np.geomspace(*ends, _SAMPLES), weight
-
-
-def _interpolation(axis: FloatArray, at: FloatArray) -> FloatArray:
-    """(len(at), len(axis)) weights of linear interpolation, and of extrapolation beyond the ends."""
-    weights = np.zeros((at.size, axis.size))
-    if axis.size == 1:
-        return weights + 1
-    left = np.clip(np.searchsorted(axis, at) - 1, 0, axis.size - 2)
-    part = (at - axis[left]) / (axis[left + 1] - axis[left])
-    rows = np.arange(at.size)
-    weights[rows, left] = 1 - part
-    weights[rows, left + 1] = part
-    return weights
-
-
-def _interpolate(table: Table, slews: FloatArray, loads: FloatArray) -> FloatArray:
-    values: FloatArray = _interpolation(table.slew_ns, slews) @ table.values @ _interpolation(table.load_ff, loads).T
-    return values
 
 
 def _tables(pin: Pin) -> Iterator[tuple[str, Table]]:
@@ -251,12 +234,14 @@ def _reference_inverter(library: CellLibrary) -> Cell:
 def _loaded_slew(inverter: Cell, load_ff: float) -> float:
     """The slew that a chain of the inverter settles to, each stage driving `load_ff`."""
     arcs = inverter.outputs[0].timing
-    if not arcs or arcs[0].rise_transition is None or arcs[0].fall_transition is None or load_ff <= 0:
+    rise = next((arc.rise_transition for arc in arcs if arc.rise_transition is not None), None)
+    fall = next((arc.fall_transition for arc in arcs if arc.fall_transition is not None), None)
+    if rise is None or fall is None or load_ff <= 0:
         raise AxhwError(f"Expected transition tables and an input capacitance on cell {inverter.name}, found none.")
-    tables = (arcs[0].rise_transition, arcs[0].fall_transition)
+    tables = (rise, fall)
     slew = float(np.mean([table.slew_ns[0] for table in tables]))
     for _ in range(_SLEW_ITERATIONS):
-        slew = float(np.mean([_interpolate(table, np.array([slew]), np.array([load_ff])) for table in tables]))
+        slew = float(np.mean([interpolate(table, np.array([slew]), np.array([load_ff])) for table in tables]))
     return slew
 
 

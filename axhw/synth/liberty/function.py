@@ -152,14 +152,11 @@ class BooleanFunction:
         def leaf(step: str) -> str:
             return f"1'b{step}" if step in ("0", "1") else verilog_name(step)
 
-        def binary(operator: str) -> Callable[[str, str], str]:
-            return lambda a, b: f"({a} {operator} {b})"
+        return self._fold(leaf, _inversion("~"), _bracketed())
 
-        def invert(operand: str) -> str:
-            # Verilog's grammar has no ~~A.
-            return f"~({operand})" if operand.startswith("~") else f"~{operand}"
-
-        return self._fold(leaf, invert, {operator: binary(operator) for operator in "&|^"})
+    def liberty(self) -> str:
+        """The expression in Liberty, with parentheses everywhere: readers differ in what binds tighter."""
+        return self._fold(lambda step: step, _inversion("!"), _bracketed())
 
     def _fold(
         self,
@@ -177,6 +174,18 @@ class BooleanFunction:
             else:
                 stack.append(leaf(step))
         return stack.pop()
+
+
+def _inversion(sign: str) -> Callable[[str], str]:
+    # Verilog's grammar has no ~~A.
+    return lambda operand: f"{sign}({operand})" if operand.startswith(sign) else f"{sign}{operand}"
+
+
+def _bracketed() -> dict[str, Callable[[str, str], str]]:
+    def binary(operator: str) -> Callable[[str, str], str]:
+        return lambda a, b: f"({a} {operator} {b})"
+
+    return {operator: binary(operator) for operator in "&|^"}
 
 
 def verilog_name(name: str) -> str:

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+
+from axhw.synth.liberty.wire_load import WireLoads
 
 FloatArray = npt.NDArray[np.float64]
 Unateness = Literal["positive_unate", "negative_unate", "non_unate"]
@@ -55,6 +58,7 @@ class TimingArc:
 
     `kind` is Liberty's timing_type (``combinational``, ``rising_edge``, ``setup_rising``, ...).
     `rise` and `fall` are cell_rise/cell_fall, or rise_constraint/fall_constraint for constraints.
+    `sdf_cond` is the condition as the library's own Verilog and SDF files write it.
     """
 
     related_pin: str
@@ -65,6 +69,7 @@ class TimingArc:
     fall: Table | None
     rise_transition: Table | None = None
     fall_transition: Table | None = None
+    sdf_cond: str | None = None
 
     @property
     def is_constraint(self) -> bool:
@@ -77,13 +82,15 @@ class PowerArc:
     """Internal energy of one transition of the pin that holds it, in fJ (may be negative).
 
     `related_pin` is the input whose transition caused that of an output pin. Figures that a file
-    gives per supply pin are added up here, as OpenSTA does.
+    gives per supply pin are added up here, as OpenSTA does. Only where the supplies of a pin have
+    different related pins or conditions do they stay apart: `supply` then names the one this is of.
     """
 
     related_pin: str | None
     when: str | None
     rise: Table | None
     fall: Table | None
+    supply: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -137,11 +144,11 @@ class Cell:
     is_latch: bool = False
     dont_use: bool = False
 
-    @property
+    @cached_property
     def inputs(self) -> tuple[Pin, ...]:
         return tuple(pin for pin in self.pins.values() if pin.direction == "input")
 
-    @property
+    @cached_property
     def outputs(self) -> tuple[Pin, ...]:
         return tuple(pin for pin in self.pins.values() if pin.direction == "output")
 
@@ -166,15 +173,17 @@ class Thresholds:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CellLibrary:
-    """A parsed Liberty file at one corner.
+    """A parsed Liberty file, or several of one technology, at one corner.
 
     Attributes
     ----------
     sha256 : str
-        Digest of the (decompressed) Liberty text, so that a cost can name exactly the library it
-        was measured on.
+        Digest of the (decompressed) Liberty text, or of the digests of several, so that a cost can
+        name exactly the library it was measured on.
     max_transition_ns : float or None
         The file's default_max_transition.
+    wire_loads : WireLoads
+        The file's statistical models of unplaced wires.
     skipped : mapping of cell name to reason
         Cells of the file that these classes cannot hold, such as memories with buses.
     """
@@ -187,6 +196,7 @@ class CellLibrary:
     cells: Mapping[str, Cell]
     thresholds: Thresholds = Thresholds()
     max_transition_ns: float | None = None
+    wire_loads: WireLoads = field(default_factory=WireLoads)
     skipped: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import hashlib
+import lzma
 import os
 import re
 import zlib
@@ -13,40 +15,51 @@ from pathlib import Path
 
 from axhw.errors import AxhwError
 from axhw.synth.liberty.cells import CellReader
-from axhw.synth.liberty.function import BooleanFunction
 from axhw.synth.liberty.library import Cell, CellLibrary, Thresholds
+from axhw.synth.liberty.merge import merge
 from axhw.synth.liberty.syntax import Statement, parse_liberty
 from axhw.synth.liberty.tables import Unsupported
 from axhw.synth.liberty.units import Units, number
+from axhw.synth.liberty.wire_load import read_wire_loads
 
 EMBEDDED_LIBRARY = "sg13g2_fit.lib"
 
+_COMPRESSIONS = {b"\x1f\x8b": gzip.decompress, b"BZh": bz2.decompress, b"\xfd7zXZ\x00": lzma.decompress}
+_ARCHIVES = {b"7z\xbc\xaf\x27\x1c": "7z", b"PK\x03\x04": "zip"}
 _CONTROL_CHARACTER = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
-_NAND2 = [True, True, True, False]
-_NOR2 = [True, False, False, False]
-_INVERTER = [True, False]
 
 
-def read_library(path: str | os.PathLike[str]) -> CellLibrary:
-    """Read a Liberty file, plain or compressed with gzip.
+def read_library(*paths: str | os.PathLike[str]) -> CellLibrary:
+    """Read a Liberty file, plain or compressed, or the several files of one technology.
 
     Raises
     ------
     AxhwError
-        If the file is missing, unreadable, binary, truncated or malformed, or has not at least an
-        inverter and a two-input NAND or NOR.
+        If a file is missing, unreadable, binary, truncated or malformed, or the files do not belong together
+        (see `axhw.synth.liberty.merge.merge`).
     """
-    return _library(liberty_text(path), source=os.fspath(path))
+    return parse_library({os.fspath(path): liberty_text(path) for path in paths})
+
+
+def parse_library(texts: Mapping[str, str]) -> CellLibrary:
+    """The library that Liberty texts describe, given by the names of their files.
+
+    Raises
+    ------
+    AxhwError
+        As `read_library`.
+    """
+    return merge({source: _library(text, source=source) for source, text in texts.items()})
 
 
 def embedded_library() -> CellLibrary:
     """The cell library that axhw carries: figures fitted from IHP SG13G2, 130 nm (see data/NOTICE)."""
     file = resources.files("axhw.synth") / "data" / EMBEDDED_LIBRARY
-    return _library(file.read_text(encoding="utf-8"), source=EMBEDDED_LIBRARY)
+    return parse_library({EMBEDDED_LIBRARY: file.read_text(encoding="utf-8")})
 
 
 def liberty_text(path: str | os.PathLike[str]) -> str:
-    """The text of a Liberty file, decompressed if it is gzip.
+    """The text of a Liberty file, decompressed if it is gzip, bzip2 or xz.
 
     Raises
     ------
@@ -55,11 +68,18 @@ def liberty_text(path: str | os.PathLike[str]) -> str:
     """
     try:
         data = Path(path).read_bytes()
-        if data.startswith(b"\x1f\x8b"):
-            data = gzip.decompress(data)
-    except (OSError, EOFError, zlib.error) as error:
-        reason = (getattr(error, "strerror", None) or str(error) or "a broken gzip file").rstrip(".")
+        for magic, decompress in _COMPRESSIONS.items():
+            if data.startswith(magic):
+                data = decompress(data)
+                break
+    except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
+        reason = (getattr(error, "strerror", None) or str(error) or "a broken compressed file").rstrip(".")
         raise AxhwError(f"Expected a Liberty file at {os.fspath(path)}, found: {reason}.") from None
+    for magic, archive in _ARCHIVES.items():
+        if data.startswith(magic):
+            raise AxhwError(
+                f"Expected a Liberty file at {os.fspath(path)}, found a {archive} archive: unpack it first."
+            )
     if _CONTROL_CHARACTER.search(data):
         raise AxhwError(f"Expected a Liberty file (text) at {os.fspath(path)}, found binary data.")
     try:
@@ -83,7 +103,6 @@ def _library(text: str, *, source: str) -> CellLibrary:
             cells[group.args[0]] = reader.cell(group)
         except Unsupported as reason:
             skipped[group.args[0]] = str(reason)
-    _check_usable(cells, source)
     process, voltage_v, temperature_c = _conditions(tree, reader.units)
     max_transition = tree.get("default_max_transition")
     return CellLibrary(
@@ -97,6 +116,7 @@ def _library(text: str, *, source: str) -> CellLibrary:
         max_transition_ns=(
             None if max_transition is None else number(max_transition, "default_max_transition") * reader.units.time_ns
         ),
+        wire_loads=read_wire_loads(tree, reader.units),
         skipped=skipped,
     )
 
@@ -136,21 +156,3 @@ def _thresholds(tree: Statement) -> Thresholds:
         slew_upper_fall=percent("slew_upper_threshold", "fall"),
         slew_derate=number(tree.get("slew_derate_from_library") or "1", "slew_derate_from_library"),
     )
-
-
-def _check_usable(cells: Mapping[str, Cell], source: str) -> None:
-    found = set()
-    for cell in cells.values():
-        if cell.dont_use or cell.flip_flop is not None or cell.is_latch or len(cell.outputs) != 1:
-            continue
-        function = cell.outputs[0].function
-        pins = tuple(pin.name for pin in cell.inputs)
-        if function is None or len(pins) > 2 or set(BooleanFunction.parse(function).pins) != set(pins):
-            continue
-        table = BooleanFunction.parse(function).truth_table(pins).tolist()
-        found |= {"an inverter"} if table == _INVERTER else {"a gate"} if table in (_NAND2, _NOR2) else set()
-    if found != {"an inverter", "a gate"}:
-        raise AxhwError(
-            f"Expected at least an inverter and a two-input NAND or NOR that may be used in {source}, "
-            f"found {'only ' + found.pop() if found else 'neither'} among {len(cells)} cells."
-        )

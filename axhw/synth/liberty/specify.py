@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
+import numpy as np
+
+from axhw.errors import AxhwError
 from axhw.synth.liberty.function import BooleanFunction, verilog_name
-from axhw.synth.liberty.library import Cell, CellLibrary, Pin
+from axhw.synth.liberty.library import Cell, CellLibrary, Pin, TimingArc
 from axhw.synth.liberty.verilog import cell_models
 from axhw.synth.timing_arcs import clock_pin
 
 TIMESCALE = "`timescale 1ps/1fs"
+
+_COMPARISON = re.compile(r"([A-Za-z_][\w$]*)\s*([=!])==?\s*1'[bB]([01])")
 
 
 def timing_models(library: CellLibrary, names: Iterable[str], *, conditional: bool = False) -> str:
@@ -70,7 +76,38 @@ def _specify(cell: Cell, conditional: bool) -> Iterator[str]:
 def path_conditions(output: Pin, pin: str) -> tuple[str, ...]:
     """Conditions of the delay arcs from `pin` in Verilog, each once: in a path and in its SDF entry alike."""
     arcs = (arc for arc in output.timing if arc.related_pin == pin and arc.kind.startswith("combinational"))
-    return tuple(dict.fromkeys(verilog_condition(arc.when) for arc in arcs if arc.when is not None))
+    conditions = (arc_condition(arc) for arc in arcs)
+    return tuple(dict.fromkeys(condition for condition in conditions if condition is not None))
+
+
+def arc_condition(arc: TimingArc) -> str | None:
+    """The condition of a delay arc as a Verilog expression, None for an arc that has none.
+
+    The library's own words (``sdf_cond``) where they are an expression over pins that means what ``when`` says, since
+    other models and tools compare the text; else `verilog_condition`. Some libraries name signals there that only
+    their own Verilog models have.
+    """
+    if arc.when is None:
+        return None
+    if arc.sdf_cond is not None and _agrees(arc.sdf_cond, arc.when):
+        return arc.sdf_cond.strip()
+    return verilog_condition(arc.when)
+
+
+def _agrees(sdf_cond: str, when: str) -> bool:
+    text = _COMPARISON.sub(
+        lambda match: match[1] if (match[2] == "=") == (match[3] == "1") else f"!{match[1]}", sdf_cond
+    )
+    for verilog, liberty in (("&&", "&"), ("||", "|"), ("~", "!"), ("1'b", "")):
+        text = text.replace(verilog, liberty)
+    stated = BooleanFunction.parse(when)
+    try:
+        meant = BooleanFunction.parse(text)
+    except AxhwError:
+        return False
+    if not set(meant.pins) <= set(stated.pins):
+        return False
+    return bool(np.array_equal(meant.truth_table(stated.pins), stated.truth_table(stated.pins)))
 
 
 def verilog_condition(when: str) -> str:

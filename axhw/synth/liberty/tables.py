@@ -15,6 +15,7 @@ from axhw.synth.liberty.units import Units
 _SLEW = {"input_net_transition", "input_transition_time", "related_pin_transition"}
 _LOAD = {"total_output_net_capacitance"}
 _CONSTRAINED = {"constrained_pin_transition"}
+_OTHER_OUTPUT = {"equal_or_opposite_output_net_capacitance", "related_out_total_output_net_capacitance"}
 _TEMPLATE_KINDS = ("lu_table_template", "power_lut_template")
 _NO_AXIS = np.zeros(1)
 
@@ -57,7 +58,12 @@ class TableReader:
         AxhwError
             For unknown templates, wrong numbers of values, and axes that do not rise.
         Unsupported
-            For tables over other variables than one slew and one load.
+            For tables over other variables than one slew, one load and the load of another output.
+
+        Notes
+        -----
+        What depends on the load of another output (a third axis) is read where that output is open: synthesis uses
+        one output of a flip-flop, and OpenSTA takes 0 as well.
         """
         where = f"{where} {group.name}"
         name = group.args[0] if group.args else "scalar"
@@ -85,7 +91,12 @@ class TableReader:
     def _oriented(self, variables: tuple[str, ...], axes: list[FloatArray], values: FloatArray) -> Table:
         slew, load = _NO_AXIS, _NO_AXIS
         order: list[int] = []
+        for place, (variable, axis) in reversed(list(enumerate(zip(variables, axes, strict=True)))):
+            if variable in _OTHER_OUTPUT:
+                values = _at_zero(axis, values, place)
         for variable, axis in zip(variables, axes, strict=True):
+            if variable in _OTHER_OUTPUT:
+                continue
             if variable in _SLEW and 0 not in order:
                 slew = axis * self._units.time_ns
                 order.append(0)
@@ -100,6 +111,16 @@ class TableReader:
         if order == [1, 0]:
             values = values.T
         return Table(slew_ns=slew, load_ff=load, values=np.ascontiguousarray(values.reshape(slew.size, load.size)))
+
+
+def _at_zero(axis: FloatArray, values: FloatArray, place: int) -> FloatArray:
+    """`values` where the axis at `place` is 0, its first segment continued in a straight line."""
+    first: FloatArray = np.take(values, 0, axis=place)
+    if axis.size == 1:
+        return first
+    slope = (np.take(values, 1, axis=place) - first) / (axis[1] - axis[0])
+    result: FloatArray = first - axis[0] * slope
+    return result
 
 
 def _variables(group: Statement) -> list[str]:

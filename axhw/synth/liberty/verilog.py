@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator
 
 from axhw.errors import AxhwError
@@ -29,11 +30,16 @@ def cell_models(library: CellLibrary, names: Iterable[str]) -> str:
             raise AxhwError(f"Expected cells of library {library.name}, found {name!r}.")
         if cell.is_latch:
             raise AxhwError(f"Expected gates and flip-flops to model in Verilog, found the latch {name}.")
-        modules.append("\n".join(_module(cell)))
+        modules.append(_module(cell))
     return "\n".join(modules)
 
 
-def _module(cell: Cell) -> Iterator[str]:
+@functools.lru_cache(maxsize=4096)
+def _module(cell: Cell) -> str:
+    return "\n".join(_lines(cell))
+
+
+def _lines(cell: Cell) -> Iterator[str]:
     ports = [pin for pin in cell.pins.values() if pin.direction != "internal"]
     yield f"module {verilog_name(cell.name)}({', '.join(verilog_name(pin.name) for pin in ports)});"
     yield from (f"  {pin.direction} {verilog_name(pin.name)};" for pin in ports)

@@ -6,21 +6,21 @@ from collections.abc import Iterator
 
 from axhw.errors import AxhwError
 from axhw.synth.liberty.library import Cell, CellLibrary, FlipFlop, FloatArray, Pin, Table, TimingArc
+from axhw.synth.liberty.wire_load import WireLoads
 
 _EXACT_DIGITS = 9
-_TABLE_DIGITS = 4
 
 
-def write_liberty(library: CellLibrary, *, attribution: str) -> str:
+def write_liberty(library: CellLibrary, *, attribution: str, table_digits: int = 4) -> str:
     """Liberty text that `read_library`, Yosys, ABC and OpenSTA read.
-
-    Table values are written with four digits, everything else with nine.
 
     Parameters
     ----------
     library : CellLibrary
     attribution : str
         Comment at the head of the file: where the figures come from and under which licence.
+    table_digits : int
+        Of table values; everything else is written with nine.
 
     Raises
     ------
@@ -30,14 +30,15 @@ def write_liberty(library: CellLibrary, *, attribution: str) -> str:
     """
     if "*/" in attribution:
         raise AxhwError("Expected an attribution that can stand in a comment, found one with '*/'.")
-    return _Writer(library).text(attribution)
+    return _Writer(library, table_digits).text(attribution)
 
 
 class _Writer:
     """Writes the cells first, which collects the table templates that they use."""
 
-    def __init__(self, library: CellLibrary) -> None:
+    def __init__(self, library: CellLibrary, table_digits: int) -> None:
         self._library = library
+        self._table_digits = table_digits
         self._templates: dict[tuple[str, ...], str] = {}
 
     def text(self, attribution: str) -> str:
@@ -63,6 +64,7 @@ class _Writer:
         yield f"slew_derate_from_library : {_exact(limits.slew_derate)};"
         if library.max_transition_ns is not None:
             yield f"default_max_transition : {_exact(library.max_transition_ns)};"
+        yield from _wire_loads(library.wire_loads)
 
     def _cell(self, cell: Cell) -> Iterator[str]:
         if cell.is_latch:
@@ -104,6 +106,8 @@ class _Writer:
                 yield f'related_pin : "{power.related_pin}";'
             if power.when is not None:
                 yield f'when : "{power.when}";'
+            if power.supply is not None:
+                yield f'related_pg_pin : "{power.supply}";'
             yield from self._table("rise_power", power.rise)
             yield from self._table("fall_power", power.fall)
             yield "}"
@@ -118,6 +122,8 @@ class _Writer:
             yield f"timing_sense : {arc.sense};"
         if arc.when is not None:
             yield f'when : "{arc.when}";'
+        if arc.sdf_cond is not None:
+            yield f'sdf_cond : "{arc.sdf_cond}";'
         for edge, table in (("rise", arc.rise), ("fall", arc.fall)):
             yield from self._table(f"{edge}_constraint" if arc.is_constraint else f"cell_{edge}", table)
         yield from self._table("rise_transition", arc.rise_transition)
@@ -136,8 +142,24 @@ class _Writer:
             key = (group, *(word for variable, axis in axes for word in (variable, _row(axis, _EXACT_DIGITS))))
             template = self._templates.setdefault(key, f"t{len(self._templates) + 1}")
         rows = table.values if len(axes) == 2 else table.values.reshape(1, -1)
-        values = ", ".join(f'"{_row(row, _TABLE_DIGITS)}"' for row in rows)
+        values = ", ".join(f'"{_row(row, self._table_digits)}"' for row in rows)
         yield f"{name}({template}) {{ values({values}); }}"
+
+
+def _wire_loads(wires: WireLoads) -> Iterator[str]:
+    for name, model in wires.models.items():
+        # A unit of length is what has 1 fF.
+        lengths = " ".join(f"fanout_length({fanout}, {_exact(length)});" for fanout, length in model.capacitance_ff)
+        yield f'wire_load("{name}") {{ capacitance : 1; slope : {_exact(model.slope_ff)}; {lengths} }}'
+    for name, ranges in wires.selections.items():
+        rows = " ".join(
+            f'wire_load_from_area({_exact(r.least_um2)}, {_exact(r.most_um2)}, "{r.model}");' for r in ranges
+        )
+        yield f'wire_load_selection("{name}") {{ {rows} }}'
+    if wires.default is not None:
+        yield f'default_wire_load : "{wires.default}";'
+    if wires.default_selection is not None:
+        yield f'default_wire_load_selection : "{wires.default_selection}";'
 
 
 _VARIABLES = {

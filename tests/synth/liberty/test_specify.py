@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import re
 import shutil
 import subprocess
@@ -9,7 +10,13 @@ import pytest
 
 from axhw.errors import AxhwError
 from axhw.synth.liberty.library import Cell, CellLibrary, FlipFlop, Pin, TimingArc
-from axhw.synth.liberty.specify import active_edge, path_conditions, timing_models, verilog_condition
+from axhw.synth.liberty.specify import (
+    active_edge,
+    arc_condition,
+    path_conditions,
+    timing_models,
+    verilog_condition,
+)
 from axhw.synth.libraries import DEFAULT, load_library
 
 
@@ -88,6 +95,40 @@ def test_conditional_paths() -> None:
     ]
     assert path_conditions(XOR.pins["Y"], "A") == ("B == 1'b1", "B == 1'b0")
     assert path_conditions(XOR.pins["Y"], "B") == ()
+
+
+@pytest.mark.parametrize(
+    ("when", "sdf_cond", "expected"),
+    [
+        ("A & !B", "A == 1'b1 & B == 1'b0", "A == 1'b1 & B == 1'b0"),
+        ("A & !B", " (A==1'b1 && B==1'b0) ", "(A==1'b1 && B==1'b0)"),
+        ("A & !B", "(A === 1'B1) && !(B != 1'b0)", "(A === 1'B1) && !(B != 1'b0)"),
+        ("A & !B", "B == 1'b0 && A", "B == 1'b0 && A"),
+        ("!A", "~A", "~A"),
+        ("A + B", "A == 1'b1 || B == 1'b1", "A == 1'b1 || B == 1'b1"),
+        # Another condition, and a signal that only the library's own models have.
+        ("A & !B", "A == 1'b1 && B == 1'b1", "A == 1'b1 && B == 1'b0"),
+        ("A & !B", "A == 1'b1", "A == 1'b1 && B == 1'b0"),
+        ("A & !B", "A_AND_NOT_B", "A == 1'b1 && B == 1'b0"),
+        ("A & !B", "ENABLE == 1'b1", "A == 1'b1 && B == 1'b0"),
+        ("A", "A > 0", "A == 1'b1"),
+        ("A", "", "A == 1'b1"),
+        ("A", None, "A == 1'b1"),
+        (None, "A == 1'b1", None),
+    ],
+)
+def test_conditions_in_the_librarys_own_words(when: str | None, sdf_cond: str | None, expected: str | None) -> None:
+    assert arc_condition(dataclasses.replace(arc("C", when=when), sdf_cond=sdf_cond)) == expected
+
+
+def test_conditional_paths_in_the_librarys_own_words() -> None:
+    timing = (arc("A"), dataclasses.replace(arc("A", when="B"), sdf_cond="(B == 1'b1)"), arc("A", when="!B"), arc("B"))
+    own = cell("XOR", pin("A"), pin("B"), pin("Y", function="A^B", timing=timing))
+    assert specify(timing_models(library(own), ["XOR"], conditional=True))[:3] == [
+        "if ((B == 1'b1)) (A => Y) = (0, 0);",
+        "if (B == 1'b0) (A => Y) = (0, 0);",
+        "ifnone (A => Y) = (0, 0);",
+    ]
 
 
 def test_paths_and_checks_of_a_flip_flop() -> None:

@@ -54,10 +54,11 @@ def _same_library(a: CellLibrary, b: CellLibrary) -> None:
                 assert values[0] == values[1] or values[0] == pytest.approx(values[1], rel=1e-8)
             for x, y in zip(pin.timing, twin.timing, strict=True):
                 assert (x.related_pin, x.sense, x.kind, x.when) == (y.related_pin, y.sense, y.kind, y.when)
+                assert x.sdf_cond == y.sdf_cond
                 for edge in ("rise", "fall", "rise_transition", "fall_transition"):
                     _same(getattr(x, edge), getattr(y, edge))
             for p, q in zip(pin.power, twin.power, strict=True):
-                assert (p.related_pin, p.when) == (q.related_pin, q.when)
+                assert (p.related_pin, p.when, p.supply) == (q.related_pin, q.when, q.supply)
                 _same(p.rise, q.rise)
                 _same(p.fall, q.fall)
 

@@ -1,0 +1,196 @@
+"""Activations of a matrix product where they lie: no copy of overlapping patches is ever made.
+
+Row m of the left operand is read as ``codes[base[m] + offset[k]]`` from one array of bytes. For a matrix the bases
+count rows; for a convolution over a padded image, channels last, they count output pixels and the offsets walk through
+the kernel. Padding is filled with the code of zero and multiplied like any other code.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from axhw.emulate.codes import Codes
+from axhw.errors import AxhwError
+
+Bytes = npt.NDArray[np.uint8]
+Positions = npt.NDArray[np.int64]
+
+_READ_TOGETHER = 4
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Patches:
+    """The left operand of a product, M rows of K codes for each group of columns.
+
+    Attributes
+    ----------
+    codes : uint8 array, flat and contiguous
+        Bits of the codes, int8 or uint8; also what a kernel maps them to. Kernels that read four codes at a time read
+        up to three behind the last of a run of terms, and use none of them.
+    base : int64 array, shape (M,)
+    offset : int64 array, shape (K,)
+    group_step : int
+        Added to the offsets from one group to the next.
+    channels : int
+        Codes of a pixel: bases are multiples of it. Of a matrix K, its rows being the pixels.
+    """
+
+    codes: npt.NDArray[Any]
+    base: Positions
+    offset: Positions
+    group_step: int
+    channels: int
+
+    @property
+    def rows(self) -> int:
+        """M."""
+        return len(self.base)
+
+    @property
+    def terms(self) -> int:
+        """K."""
+        return len(self.offset)
+
+    def offset_of(self, group: int) -> Positions:
+        """The offsets of a group."""
+        return self.offset + group * self.group_step if group else self.offset
+
+    def matrix(self, rows: slice, group: int) -> Bytes:
+        """The codes of some rows, copied out: shape (rows, K)."""
+        offset = self.offset_of(group)
+        codes: Bytes = np.take(self.codes, self.base[rows, None] + offset)
+        return codes
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvShape:
+    """Geometry of a convolution, all but batch and image size.
+
+    Attributes
+    ----------
+    channels, filters, groups : int
+    kernel, stride, dilation : (int, int)
+        Vertical, horizontal.
+    padding : (int, int, int, int)
+        Top, left, bottom, right.
+    zero : int
+        Code that pads.
+    """
+
+    channels: int
+    filters: int
+    groups: int
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    dilation: tuple[int, int]
+    padding: tuple[int, int, int, int]
+    zero: int
+
+    @property
+    def run(self) -> int:
+        """Terms that lie next to each other in memory."""
+        channels = self.channels // self.groups
+        return channels * self.kernel[1] if self.groups == 1 and self.dilation[1] == 1 else channels
+
+    def output_size(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width of the output for an input of that size.
+
+        Raises
+        ------
+        AxhwError
+            If the kernel does not fit.
+        """
+        sizes = []
+        for side, before, after, kernel, stride, dilation in zip(
+            (height, width), self.padding[:2], self.padding[2:], self.kernel, self.stride, self.dilation
+        ):
+            span = dilation * (kernel - 1) + 1
+            if side + before + after < span:
+                raise AxhwError(
+                    f"Expected an image of at least {span} pixels a side with its padding for the kernel "
+                    f"{self.kernel} dilated by {self.dilation}, found {height} x {width} padded by {self.padding}."
+                )
+            sizes.append((side + before + after - span) // stride + 1)
+        return sizes[0], sizes[1]
+
+    def patches(self, x: Codes) -> Patches:
+        """The rows of the product, one for each output pixel of x [B, C, H, W]."""
+        batch, _, height, width = x.shape
+        top, left, bottom, right = self.padding
+        padded = (height + top + bottom, width + left + right)
+        by_pixel = x.view(np.uint8).transpose(0, 2, 3, 1)
+        if padded == (height, width) and self.channels // self.groups % _READ_TOGETHER == 0:
+            codes = np.ascontiguousarray(by_pixel)
+        else:
+            codes = _with_slack((batch, *padded, self.channels))
+            if padded != (height, width):
+                codes[...] = self.zero & 0xFF
+            codes[:, top : top + height, left : left + width] = by_pixel
+        return Patches(
+            codes=codes.reshape(-1),
+            base=_bases(self, batch, height, width),
+            offset=_offsets(self, padded[1]),
+            group_step=self.channels // self.groups,
+            channels=self.channels,
+        )
+
+
+def matrix_patches(a: Codes) -> Patches:
+    """The rows of a matrix [M, K]."""
+    rows, terms = a.shape
+    codes = a.view(np.uint8)
+    if terms % _READ_TOGETHER or not codes.flags.c_contiguous:
+        copied = _with_slack(codes.shape)
+        copied[...] = codes
+        codes = copied
+    return Patches(
+        codes=codes.reshape(-1),
+        base=_multiples(terms, rows),
+        offset=_multiples(1, terms),
+        group_step=0,
+        channels=terms,
+    )
+
+
+def _with_slack(shape: tuple[int, ...]) -> Bytes:
+    """An uninitialised array behind which a few bytes may be read."""
+    size = math.prod(shape)
+    return np.empty(size + _READ_TOGETHER, np.uint8)[:size].reshape(shape)
+
+
+@lru_cache(maxsize=256)
+def _multiples(step: int, count: int) -> Positions:
+    multiples = np.arange(count, dtype=np.int64) * step
+    multiples.setflags(write=False)
+    return multiples
+
+
+@lru_cache(maxsize=256)
+def _bases(shape: ConvShape, batch: int, height: int, width: int) -> Positions:
+    """First code of each patch, in the order of images, output rows, output columns."""
+    rows, columns = shape.output_size(height, width)
+    top, left, bottom, right = shape.padding
+    line = (width + left + right) * shape.channels
+    image = np.arange(batch, dtype=np.int64) * (height + top + bottom) * line
+    down = np.arange(rows, dtype=np.int64) * shape.stride[0] * line
+    along = np.arange(columns, dtype=np.int64) * shape.stride[1] * shape.channels
+    base = (image[:, None, None] + down[:, None] + along).reshape(-1)
+    base.setflags(write=False)
+    return base
+
+
+@lru_cache(maxsize=256)
+def _offsets(shape: ConvShape, padded_width: int) -> Positions:
+    """Place of each term within a patch, in the order of kernel rows, kernel columns, channels of a group."""
+    down = np.arange(shape.kernel[0], dtype=np.int64) * shape.dilation[0] * padded_width * shape.channels
+    along = np.arange(shape.kernel[1], dtype=np.int64) * shape.dilation[1] * shape.channels
+    channel = np.arange(shape.channels // shape.groups, dtype=np.int64)
+    offset = (down[:, None, None] + along[:, None] + channel).reshape(-1)
+    offset.setflags(write=False)
+    return offset

@@ -1,0 +1,253 @@
+"""Runs an integer network: kernels are planned once for its weights and tables, then used for many batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from axhw.emulate.conv import prepare_conv2d
+from axhw.emulate.gemm import gemm, prepare_gemm
+from axhw.emulate.prepared import Multiplication
+from axhw.emulate.requantize import Epilogue, requantize
+from axhw.emulate.tables import exact_products
+from axhw.errors import AxhwError
+from axhw.nn.assignment import Tables, assign
+from axhw.nn.graph import INPUT, Node
+from axhw.nn.layers.activations import Clip
+from axhw.nn.layers.base import CodeLayer, RealLayer, Reals, WeightLayer
+from axhw.nn.layers.products import Conv2d, MatMul
+from axhw.nn.network import Images
+from axhw.nn.quantize import Float32Array, IntArray, Quantization
+from axhw.nn.quantized import ACCUMULATOR_BITS, QuantizedNetwork
+
+# Codes where a tensor has some, else float32: which of the two, only the names in `codings` say.
+Value: TypeAlias = npt.NDArray[Any]
+Observer: TypeAlias = Callable[[Node, tuple[Value, ...], Value], None]
+
+_LIMIT = 1 << (ACCUMULATOR_BITS - 1)
+
+
+class Executor:
+    """An integer network with its tables, ready to run.
+
+    Parameters
+    ----------
+    network : QuantizedNetwork
+    tables : ProductTable, or mapping of layer name to ProductTable or LayerTables, optional
+        One table for all product layers, or tables by layer; layers without one multiply exactly.
+    threads : int, optional
+        All processors by default.
+
+    Raises
+    ------
+    AxhwError
+        For tables that don't fit the network.
+    """
+
+    def __init__(self, network: QuantizedNetwork, tables: Tables | None = None, *, threads: int | None = None) -> None:
+        self.network = network
+        self._threads = threads
+        self._assigned = assign(tables, graph=network.graph, signed=network.signed)
+        self._clips = _clips_behind(network)
+        self._multiplications = {
+            name: self._prepare(network.graph[name], layer) for name, layer in network.graph.weight_layers.items()
+        }
+        self._constants = {name: product.constant for name, product in network.products.items()}
+        self._epilogues = {name: self._epilogue(name) for name in network.products if name in network.codings}
+        self._fused = frozenset(self._clips.values())
+        # What layers are called with, gathered once: small batches take hardly longer than finding it.
+        self._local = {
+            node.name: self._parameters(node) for node in network.graph if not isinstance(node.layer, WeightLayer)
+        }
+        self._dead = network.graph.last_use
+
+    @property
+    def plans(self) -> dict[str, str]:
+        """The kernel of each layer with weights."""
+        return {name: multiplication.plan.kernel for name, multiplication in self._multiplications.items()}
+
+    def __call__(self, images: Images, *, observe: Observer | None = None) -> Float32Array:
+        """The network's output for a batch, logits for a classifier.
+
+        Parameters
+        ----------
+        images : float array, shape (B, *input_shape)
+        observe : callable, optional
+            Called behind each node with the node, its inputs and its output: codes where the tensor has some, else
+            real values. What a clip cuts off is cut off in the output of the layer before it.
+
+        Returns
+        -------
+        float32 array, shape (B, *output shape)
+        """
+        graph = self.network.graph
+        graph.check_images(images)
+        values: dict[str, Value] = {INPUT: channels_last(self.network.input.encode(images))}
+        for node in graph:
+            inputs = tuple(values[name] for name in node.inputs)
+            values[node.name] = output = self._run(node, inputs)
+            if observe is not None:
+                observe(node, inputs, output)
+            for name in self._dead[node.name]:
+                del values[name]
+        result = values[graph.output]
+        return result.astype(np.float32, copy=False)
+
+    def _run(self, node: Node, inputs: tuple[Value, ...]) -> Value:
+        layer, codings = node.layer, self.network.codings
+        target = codings.get(node.name)
+        if isinstance(layer, WeightLayer):
+            return self._weigh(node, layer, inputs[0], target)
+        if isinstance(layer, MatMul):
+            return self._multiply(node, layer, inputs, target)
+        if isinstance(layer, CodeLayer) and target is not None:
+            # The layer before has cut off what this one would.
+            return inputs[0] if node.name in self._fused else layer.on_codes(inputs[0], target)
+        sources = tuple(codings.get(name) for name in node.inputs)
+        if isinstance(layer, RealLayer) and target is not None and all(sources):
+            codes = layer.on_codes(tuple(source for source in sources if source is not None), target, *inputs)
+            if codes is not None:
+                return codes
+        reals = (_decoded(value, source) for value, source in zip(inputs, sources))
+        result = layer.forward(*reals, parameters=self._local[node.name])
+        return target.encode(result) if target is not None else result
+
+    def _parameters(self, node: Node) -> dict[str, Reals]:
+        return {local: self.network.parameters[f"{node.name}.{local}"] for local in node.layer.parameter_shapes}
+
+    def _prepare(self, node: Node, layer: WeightLayer) -> Multiplication:
+        product = self.network.products[node.name]
+        given = self._assigned.get(node.name)
+        tables = given.tables if given is not None else exact_products(product.source.dtype, product.weights.dtype)
+        shape = product.codes.shape
+        table_of = given.for_weights(shape) if given is not None else None
+        weight_zero = product.zero_points.reshape(-1, *(1,) * (len(shape) - 1))
+        if isinstance(layer, Conv2d):
+            return prepare_conv2d(
+                product.codes,
+                tables,
+                a_dtype=product.source.dtype,
+                stride=layer.stride,
+                padding=layer.padding,
+                dilation=layer.dilation,
+                groups=layer.groups,
+                zero=int(product.source.zero_point),
+                table_of=table_of,
+                weight_zero=weight_zero,
+                threads=self._threads,
+            )
+        return prepare_gemm(
+            product.codes.T,
+            tables,
+            a_dtype=product.source.dtype,
+            table_of=None if table_of is None else table_of.T,
+            weight_zero=weight_zero.T,
+            threads=self._threads,
+        )
+
+    def _weigh(self, node: Node, layer: WeightLayer, x: Value, target: Quantization | None) -> Value:
+        product = self.network.products[node.name]
+        multiplication = self._multiplications[node.name]
+        operands = x if isinstance(layer, Conv2d) else x.reshape(-1, x.shape[-1])
+        constant = self._constants[node.name]
+        if target is not None and multiplication.largest_sum + int(np.abs(constant).max(initial=0)) < _LIMIT:
+            codes = multiplication.codes(operands, self._epilogues[node.name])
+            return codes if isinstance(layer, Conv2d) else _shaped(codes, layer, x)
+        sums = multiplication(operands)
+        last = sums.transpose(0, 2, 3, 1) if sums.ndim == 4 else sums
+        total = last.astype(np.int64) + constant
+        self._check_accumulator(node.name, total, layer.terms)
+        if target is None:
+            return _shaped(total.astype(np.float32) * product.unit, layer, x)
+        # The sums hold the constant already.
+        epilogue = self._epilogues[node.name]
+        bare = replace(epilogue, constant=np.zeros_like(epilogue.constant))
+        return _shaped(requantize(total.astype(np.int32), bare), layer, x)
+
+    def _multiply(self, node: Node, layer: MatMul, inputs: tuple[Value, ...], target: Quantization | None) -> Value:
+        """A product of activations: each matrix of the stack has weights of its own, so nothing can be prepared."""
+        first, second = (self.network.codings[name] for name in node.inputs)
+        given = self._assigned.get(node.name)
+        table = given.tables[0] if given is not None else exact_products(first.dtype, second.dtype)
+        a, b = (value.reshape(-1, *value.shape[-2:]) for value in inputs)
+        sums = np.stack([gemm(x, y, table, threads=self._threads) for x, y in zip(a, b)]).astype(np.int64)
+        zero_a, zero_b = int(first.zero_point), int(second.zero_point)
+        sums -= zero_b * a.sum(axis=2, dtype=np.int64)[:, :, None] + zero_a * b.sum(axis=1, dtype=np.int64)[:, None]
+        sums += a.shape[2] * zero_a * zero_b
+        self._check_accumulator(node.name, sums, a.shape[2])
+        unit = first.scale * second.scale * np.float32(layer.scale)
+        shape = (*inputs[0].shape[:-1], inputs[1].shape[-1])
+        if target is None:
+            reals: Value = sums.astype(np.float32) * unit
+            return reals.reshape(shape)
+        columns = b.shape[2]
+        low, high = target.code_range
+        epilogue = Epilogue(
+            constant=np.zeros(columns, np.int32),
+            scale=np.full(columns, unit / target.scale, np.float32),
+            zero_point=int(target.zero_point),
+            low=low,
+            high=high,
+            dtype=target.dtype,
+        )
+        return requantize(sums.astype(np.int32), epilogue).reshape(shape)
+
+    def _check_accumulator(self, name: str, sums: IntArray, terms: int) -> None:
+        if sums.size and not -_LIMIT <= int(sums.min()) <= int(sums.max()) < _LIMIT:
+            raise AxhwError(
+                f"Expected sums within {ACCUMULATOR_BITS} bits in {name}, found {int(sums.min())} to "
+                f"{int(sums.max())}: the table's products are too large for its {terms} terms."
+            )
+
+    def _epilogue(self, name: str) -> Epilogue:
+        product, target = self.network.products[name], self.network.codings[name]
+        low, high = target.code_range
+        clip = self._clips.get(name)
+        if clip is not None:
+            layer = self.network.graph[clip].layer
+            assert isinstance(layer, Clip)
+            low, high = layer.code_limits(target)
+        return Epilogue(
+            constant=self._constants[name].astype(np.int32),
+            scale=(product.unit / target.scale).astype(np.float32),
+            zero_point=int(target.zero_point),
+            low=low,
+            high=high,
+            dtype=target.dtype,
+        )
+
+
+def channels_last(x: Value) -> Value:
+    """Images [B, C, H, W] with the channels of a pixel beside each other in memory; anything else as it is."""
+    if x.ndim != 4:
+        return x
+    moved: Value = np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+    return moved
+
+
+def _clips_behind(network: QuantizedNetwork) -> dict[str, str]:
+    """For each layer with weights the clip that is the only one to take its output: it cuts off in one go."""
+    clips: dict[str, str] = {}
+    for name in network.graph.weight_layers:
+        consumers = network.graph.consumers[name]
+        coded = name in network.codings and len(consumers) == 1 and consumers[0].name in network.codings
+        if coded and isinstance(consumers[0].layer, Clip):
+            clips[name] = consumers[0].name
+    return clips
+
+
+def _decoded(value: Value, coding: Quantization | None) -> Reals:
+    return coding.decode(value) if coding is not None else value
+
+
+def _shaped(rows: Value, layer: WeightLayer, x: Value) -> Value:
+    """Outputs on the last axis as the layer's output for the input `x`."""
+    shape = layer.output_shape(x.shape[1:])
+    if isinstance(layer, Conv2d):
+        images: Value = rows.reshape(len(x), *shape[1:], shape[0]).transpose(0, 3, 1, 2)
+        return images
+    return rows.reshape(len(x), *shape)

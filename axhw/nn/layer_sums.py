@@ -1,0 +1,115 @@
+"""The sums of single layers, with tables and with exact products, and how the two go together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from axhw.emulate.codes import Accumulators
+from axhw.nn.executor import Executor, Value
+from axhw.nn.graph import Node
+from axhw.nn.layers.products import Conv2d
+from axhw.nn.operand_statistics import FloatArray
+from axhw.nn.quantize import IntArray
+from axhw.nn.quantized import QuantizedProduct
+
+
+class SumExecutor(Executor):
+    """An executor that runs node by node, shows the sums of a layer before they become codes, and can correct it."""
+
+    def sums(self, node: Node, x: Value) -> Accumulators:
+        """The sums of a layer with weights, without bias and other constants, shape (positions, outputs).
+
+        Parameters
+        ----------
+        node : Node
+        x : array of codes
+            A batch of the layer's inputs.
+        """
+        multiplication = self._multiplications[node.name]
+        if not isinstance(node.layer, Conv2d):
+            return multiplication(x.reshape(-1, x.shape[-1]))
+        sums = multiplication(x).transpose(0, 2, 3, 1)
+        by_position: Accumulators = sums.reshape(-1, sums.shape[-1])
+        return by_position
+
+    def run(self, node: Node, inputs: tuple[Value, ...]) -> Value:
+        """The output of one node."""
+        return self._run(node, inputs)
+
+    def correct(self, name: str, product: QuantizedProduct) -> None:
+        """Go on with another bias or other weight scales of a layer; its codes stay, so its kernel does."""
+        self.network = replace(self.network, products={**self.network.products, name: product})
+        self._constants[name] = product.constant
+        if name in self._epilogues:
+            self._epilogues[name] = self._epilogue(name)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SumMoments:
+    """Moments of pairs of sums, by output, over all positions: of `sums` and of the `reference` they should be.
+
+    Attributes
+    ----------
+    positions : int
+    sums, reference : int64 array, shape (outputs,)
+        Totals.
+    sums_squared, product, reference_squared : float64 array, shape (outputs,)
+        Totals of the squares, and of one times the other.
+    """
+
+    positions: int
+    sums: IntArray
+    reference: IntArray
+    sums_squared: FloatArray
+    product: FloatArray
+    reference_squared: FloatArray
+
+    @classmethod
+    def of(cls, sums: Accumulators, reference: Accumulators) -> SumMoments:
+        """Those of two arrays of shape (positions, outputs)."""
+        x, y = sums.astype(np.float64), reference.astype(np.float64)
+        return cls(
+            positions=len(sums),
+            sums=sums.sum(axis=0, dtype=np.int64),
+            reference=reference.sum(axis=0, dtype=np.int64),
+            sums_squared=np.einsum("mn,mn->n", x, x),
+            product=np.einsum("mn,mn->n", x, y),
+            reference_squared=np.einsum("mn,mn->n", y, y),
+        )
+
+    def __add__(self, other: SumMoments) -> SumMoments:
+        return SumMoments(
+            positions=self.positions + other.positions,
+            sums=self.sums + other.sums,
+            reference=self.reference + other.reference,
+            sums_squared=self.sums_squared + other.sums_squared,
+            product=self.product + other.product,
+            reference_squared=self.reference_squared + other.reference_squared,
+        )
+
+    @property
+    def mean_error(self) -> FloatArray:
+        """Mean of the sums less that of the reference, shape (outputs,)."""
+        mean: FloatArray = (self.sums - self.reference) / self.positions
+        return mean
+
+    @property
+    def variance(self) -> FloatArray:
+        """Of the sums, shape (outputs,)."""
+        return self._centred(self.sums_squared, self.sums, self.sums)
+
+    @property
+    def reference_variance(self) -> FloatArray:
+        """Of the reference, shape (outputs,)."""
+        return self._centred(self.reference_squared, self.reference, self.reference)
+
+    @property
+    def covariance(self) -> FloatArray:
+        """Of sums and reference, shape (outputs,)."""
+        return self._centred(self.product, self.sums, self.reference)
+
+    def _centred(self, total: FloatArray, first: IntArray, second: IntArray) -> FloatArray:
+        centred: FloatArray = total / self.positions - (first / self.positions) * (second / self.positions)
+        return centred

@@ -1,0 +1,1 @@
+"""What the nodes of a network do, on real values and on codes."""

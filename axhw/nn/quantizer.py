@@ -1,0 +1,141 @@
+"""From a float network to an integer one: codes for every tensor and weight.
+
+A tensor made by a product or a real layer gets a scale of its own; layers that only move or cut values keep that of
+their input. What is cut off at once by a ReLU or clip needs no codes, so a range is measured behind it. Weights are
+quantised per output channel, or per tensor, and symmetric where they are signed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from axhw.nn.calibrate import Calibration, measure_ranges
+from axhw.nn.fold import fold_batch_norms
+from axhw.nn.graph import INPUT, Graph
+from axhw.nn.layers.activations import Clip
+from axhw.nn.layers.base import CodeLayer, WeightLayer
+from axhw.nn.network import Images, Network
+from axhw.nn.quantize import Quantization
+from axhw.nn.quantized import ACCUMULATOR_BITS, QuantizedNetwork, QuantizedProduct
+
+_LARGEST_BIAS = 1 << (ACCUMULATOR_BITS - 2)
+
+
+def quantize_network(
+    network: Network,
+    images: Images,
+    *,
+    signed: bool,
+    symmetric: bool | None = None,
+    per_channel: bool = True,
+    calibration: Calibration | None = None,
+) -> QuantizedNetwork:
+    """The integer network for multipliers of signed or unsigned operands.
+
+    Parameters
+    ----------
+    network : Network
+        Batch norms are folded; ranges that it fixes are kept.
+    images : float array, shape (B, *input_shape)
+        Calibration images.
+    signed : bool
+        int8 codes when true, uint8 codes when false; see `axhw.nn.quantize`.
+    symmetric : bool, optional
+        Whether the zero point of signed activations is 0; it is by default.
+    per_channel : bool
+        One scale for the weights of each output channel, or one for all of a layer.
+    calibration : Calibration, optional
+        Minimum and maximum by default.
+
+    Raises
+    ------
+    AxhwError
+        Without images, for images of another shape or with NaN, and when a tensor is 0 for all of them.
+    """
+    folded = fold_batch_norms(network)
+    graph = folded.graph
+    sources = range_sources(graph)
+    measured = sorted(set(sources.values()) - set(folded.ranges))
+    ranges = dict(folded.ranges)
+    if measured:
+        ranges |= measure_ranges(
+            folded,
+            images,
+            tensors=measured,
+            calibration=calibration if calibration is not None else Calibration(),
+            signed=signed,
+            symmetric=symmetric,
+        )
+    codings = {
+        tensor: Quantization.from_range(*ranges[source], signed=signed, symmetric=symmetric)
+        for tensor, source in sources.items()
+    }
+    return quantize_with(folded, codings, per_channel=per_channel)
+
+
+def quantize_with(
+    network: Network, codings: Mapping[str, Quantization], *, per_channel: bool = True
+) -> QuantizedNetwork:
+    """The integer network for a network without batch norms and the codings of its tensors."""
+    products = {
+        name: _quantize_layer(network, name, layer, codings, per_channel=per_channel)
+        for name, layer in network.graph.weight_layers.items()
+    }
+    return QuantizedNetwork(
+        graph=network.graph,
+        codings=codings,
+        products=products,
+        parameters={name: np.asarray(array, np.float32) for name, array in network.parameters.items()},
+        network=network,
+    )
+
+
+def range_sources(graph: Graph) -> dict[str, str]:
+    """For each tensor that is held in codes, the tensor whose range decides its coding.
+
+    Not held in codes are the output and what only moved or cut it: it stays real.
+    """
+    real = {graph.output}
+    head = graph[graph.output]
+    while isinstance(head.layer, CodeLayer) and head.inputs[0] != INPUT:
+        head = graph[head.inputs[0]]
+        real.add(head.name)
+    sources = {INPUT: INPUT}
+    for node in graph:
+        if node.name in real:
+            continue
+        sources[node.name] = (
+            sources[node.inputs[0]] if isinstance(node.layer, CodeLayer) else _behind_clips(graph, node.name)
+        )
+    return sources
+
+
+def _behind_clips(graph: Graph, tensor: str) -> str:
+    """The tensor itself, or what the clips behind it leave when nothing else takes it."""
+    while len(graph.consumers[tensor]) == 1 and isinstance(graph.consumers[tensor][0].layer, Clip):
+        tensor = graph.consumers[tensor][0].name
+    return tensor
+
+
+def _quantize_layer(
+    network: Network, name: str, layer: WeightLayer, codings: Mapping[str, Quantization], *, per_channel: bool
+) -> QuantizedProduct:
+    parameters = network.layer_parameters(name, np.float64)
+    by_output = parameters["weight"].reshape(layer.outputs, -1).T
+    bias = parameters.get("bias", np.zeros(layer.outputs))
+    source = codings[network.graph[name].inputs[0]]
+    low, high = by_output.min(axis=0), by_output.max(axis=0)
+    if not per_channel:
+        low, high = np.full_like(low, low.min()), np.full_like(high, high.max())
+    # A channel whose weights all but vanish would have steps so fine that its bias overflows the accumulator.
+    smallest_scale = np.abs(bias) / (source.scale * _LARGEST_BIAS)
+    weights = Quantization.from_range(low, high, signed=source.signed, smallest_scale=smallest_scale)
+    unit = source.scale.astype(np.float64) * weights.scale
+    return QuantizedProduct(
+        codes=np.ascontiguousarray(weights.encode(by_output).T).reshape(layer.weight_shape),
+        source=source,
+        weights=weights,
+        bias=np.rint(bias / unit).astype(np.int64),
+    )

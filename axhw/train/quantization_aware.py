@@ -1,0 +1,298 @@
+"""Quantisation-aware training: the integer network, computed in PyTorch, with gradients.
+
+The forward pass gives the integers of `axhw.nn.executor` for the network that `axhw.nn.quantizer` makes of the same
+weights and ranges; on a GPU softmax and layer norm are an exception, see `axhw.train.real_layers`. Backwards, rounding
+counts as the identity and saturation as a wall (straight-through estimator, Bengio et al. 2013).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import nn
+
+from axhw.errors import VerificationError
+from axhw.nn.assignment import Tables, assign
+from axhw.nn.graph import INPUT, Graph, Node
+from axhw.nn.layers.activations import Clip
+from axhw.nn.layers.base import CodeLayer, ProductLayer, RealLayer, WeightLayer
+from axhw.nn.layers.pooling import GlobalAvgPool
+from axhw.nn.layers.products import MatMul
+from axhw.nn.network import Network, Range
+from axhw.train.approximate import approximate_sums, reference_sums
+from axhw.train.coding import AddCodes, Coding, Encode, Requantize
+from axhw.train.codings import CodePlan, Codings
+from axhw.train.layers import forward
+from axhw.train.products import exact_sums, product_sums
+from axhw.train.real_layers import NumpyCodes
+from axhw.train.table_maps import Approximation, table_maps
+from axhw.train.torch_model import GraphModule, to_network
+from axhw.train.weight_codes import WeightCodes, WeightQuantizer
+
+_PLAIN = Approximation()
+_RANGE_MOMENTUM = 0.01
+"""Share of a new batch in moving ranges."""
+
+
+class QuantizedModule(nn.Module):
+    """A network with codes for activations and weights.
+
+    Parameters
+    ----------
+    network : Network
+        Without batch norms, with the ranges of all tensors that decide a coding (`axhw.nn.quantizer.range_sources`).
+    signed, symmetric, per_channel
+        As in `axhw.nn.quantizer.quantize_network`.
+    tables : ProductTable, or mapping of layer name to ProductTable or LayerTables, optional
+        Of the products, as for `axhw.nn.executor.Executor`; layers without one multiply exactly.
+    approximation : Approximation
+        How products of tables are computed and differentiated.
+
+    Attributes
+    ----------
+    model : GraphModule
+        The real weights.
+    limits : float64 tensor
+        The ranges; after a change, `refresh`.
+
+    Raises
+    ------
+    AxhwError
+        For tables that don't fit the network, and ranges that are missing.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        *,
+        signed: bool,
+        symmetric: bool | None = None,
+        per_channel: bool = True,
+        tables: Tables | None = None,
+        approximation: Approximation = _PLAIN,
+    ) -> None:
+        super().__init__()
+        self.model = GraphModule(network.graph, network.parameters)
+        self._signed, self._symmetric = signed, symmetric
+        self._weights = WeightQuantizer(self.model, signed=signed, per_channel=per_channel)
+        self._plan = CodePlan(network.graph, signed=signed, symmetric=symmetric)
+        self.register_buffer("limits", self._plan.limits_of(network))
+        assigned = assign(tables, graph=network.graph, signed=signed)
+        maps = table_maps(network.graph, assigned, signed=signed, approximation=approximation)
+        self._maps_of = {name: place for place, name in enumerate(maps)}
+        self._maps = nn.ModuleList(maps.values())
+        self._checks = False
+        self._follows = False
+        self._codings: Codings | None = None
+        self._numpy: dict[str, NumpyCodes] = {}
+
+    @property
+    def graph(self) -> Graph:
+        """Without batch norms."""
+        return self.model.graph
+
+    @property
+    def ranges(self) -> dict[str, Range]:
+        """What codes can hold, by tensor."""
+        return {name: (low, high) for name, (low, high) in zip(self._plan.ranged, self.limits.tolist())}
+
+    @property
+    def terms(self) -> int | None:
+        """The most integer factors of a layer's tables; None where all multiply exactly, or products are looked up."""
+        counts = [maps.terms or 0 for maps in self._maps]
+        return max(counts) if all(counts) and counts else None
+
+    def network(self) -> Network:
+        """The weights, copied, with the ranges: `axhw.nn.quantizer` makes of it the integer network computed here."""
+        return to_network(self.model, ranges=self.ranges)
+
+    def refresh(self) -> None:
+        """Take the ranges as they are now; a recorded step goes on with those before, so it must be recorded anew."""
+        self._codings = None
+
+    def follow_ranges(self, follow: bool) -> bool:
+        """Whether ranges follow the activations in training mode, as moving averages; returns whether that is new."""
+        changed, self._follows = follow != self._follows, follow
+        if changed:
+            self.refresh()
+        return changed
+
+    def check_sums(self, images: torch.Tensor) -> None:
+        """Compare all sums of products for some images with slow ones that are exact beyond doubt.
+
+        Which kernel a GPU library chooses, and how that one rounds, depends on library, device and shapes.
+
+        Raises
+        ------
+        VerificationError
+            If any differs.
+        """
+        self._checks = True
+        try:
+            with torch.no_grad():
+                self(images)
+        finally:
+            self._checks = False
+
+    def forward(
+        self, images: torch.Tensor, observe: Callable[[Node, torch.Tensor], None] | None = None
+    ) -> torch.Tensor:
+        """The output for normalised images; `observe` gets each node's output, codes where the tensor has some."""
+        codings = self._current()
+        weights = self._weights(self.model, codings)
+        self._follow(INPUT, images)
+        values = {INPUT: codings.tensors[INPUT].encode(images)}
+        for node in self.graph:
+            inputs = tuple(values[name] for name in node.inputs)
+            values[node.name] = self._run(node, inputs, codings, weights)
+            if observe is not None:
+                observe(node, values[node.name])
+            for name in self.graph.last_use[node.name]:
+                del values[name]
+        return values[self.graph.output]
+
+    def _current(self) -> Codings:
+        if self._follows and self.training:
+            self._numpy = {}
+            return self._plan.codings(self.limits)
+        if self._codings is None or self._codings.tensors[INPUT].scale.device != self.limits.device:
+            self._codings = self._plan.codings(self.limits)
+            self._numpy = {node.name: codes for node in self.graph if (codes := self._numpy_codes(node)) is not None}
+        return self._codings
+
+    def _numpy_codes(self, node: Node) -> NumpyCodes | None:
+        assert self._codings is not None
+        codings = self._codings.tensors
+        exact = isinstance(node.layer, GlobalAvgPool) or node.name in self._codings.sums
+        if not isinstance(node.layer, RealLayer) or exact:
+            return None
+        if not all(name in codings for name in (*node.inputs, node.name)):
+            return None
+        sources = tuple(codings[name].quantization() for name in node.inputs)
+        codes = NumpyCodes(node, sources, codings[node.name].quantization(), self.limits.device)
+        return codes if codes.decides else None
+
+    def _run(
+        self, node: Node, inputs: tuple[torch.Tensor, ...], codings: Codings, weights: Mapping[str, WeightCodes]
+    ) -> torch.Tensor:
+        layer, target = node.layer, codings.tensors.get(node.name)
+        if isinstance(layer, WeightLayer):
+            return self._weigh(node, layer, inputs[0], codings, weights[node.name])
+        if isinstance(layer, MatMul):
+            return self._matmul(node, layer, inputs, codings)
+        if isinstance(layer, CodeLayer) and target is not None:
+            return self._move(node, layer, inputs[0], target, codings)
+        if isinstance(layer, GlobalAvgPool) and target is not None:
+            return self._average(node, inputs[0], codings)
+        if node.name in codings.sums and not (self._follows and self.training):
+            added: torch.Tensor = AddCodes.apply(*inputs, codings.sums[node.name])
+            return added
+        return self._real(node, inputs, codings, target)
+
+    def _weigh(
+        self, node: Node, layer: WeightLayer, x: torch.Tensor, codings: Codings, weights: WeightCodes
+    ) -> torch.Tensor:
+        source = codings.tensors[node.inputs[0]]
+        sums = self._sums(node, layer, (source.centred(x), weights.codes), (source.zero, weights.zero_point))
+        return self._finish(node, sums, weights.bias, weights.unit, codings)
+
+    def _matmul(self, node: Node, layer: MatMul, inputs: tuple[torch.Tensor, ...], codings: Codings) -> torch.Tensor:
+        first, second = (codings.tensors[name] for name in node.inputs)
+        operands = (first.centred(inputs[0]), second.centred(inputs[1]))
+        sums = self._sums(node, layer, operands, (first.zero, second.zero))
+        unit = (first.scale * second.scale * layer.scale).reshape(1)
+        return self._finish(node, sums, torch.zeros_like(unit, dtype=torch.float64), unit, codings)
+
+    def _sums(
+        self,
+        node: Node,
+        layer: ProductLayer,
+        operands: tuple[torch.Tensor, torch.Tensor],
+        zeros: tuple[torch.Tensor | None, torch.Tensor | None],
+    ) -> torch.Tensor:
+        """Sums of products of operands less their zero points."""
+        maps = self._maps[self._maps_of[node.name]] if node.name in self._maps_of else None
+        if maps is not None:
+            sums = approximate_sums(maps, *operands, a_zero=zeros[0], w_zero=zeros[1])
+        else:
+            activation = 127 if self._signed and self._symmetric is not False else 255
+            other = activation if isinstance(layer, MatMul) else (127 if self._signed else 255)
+            sums = exact_sums(layer, *operands, largest_product=activation * other)
+        if self._checks:
+            if maps is not None:
+                expected = reference_sums(maps, *operands, a_zero=zeros[0], w_zero=zeros[1])
+            else:
+                expected = product_sums(layer, *(operand.to(torch.float64) for operand in operands))
+            off = float((sums.to(torch.float64) - expected).abs().max())
+            if off:
+                raise VerificationError(
+                    f"Expected exact sums of products in {node.name} on {sums.device}, found some off by {off:g}."
+                )
+        return sums
+
+    def _finish(
+        self, node: Node, sums: torch.Tensor, bias: torch.Tensor, unit: torch.Tensor, codings: Codings
+    ) -> torch.Tensor:
+        """From sums to codes, or to real values where the output has no coding."""
+        target = codings.tensors.get(node.name)
+        if target is None or (self._follows and self.training):
+            sides = (-1, 1, 1) if sums.ndim == 4 else (-1,)
+            real = (sums.to(torch.float64) + bias.reshape(sides)).to(torch.float32) * unit.reshape(sides)
+            if target is None:
+                return real
+            self._follow(node.name, real)
+        codes: torch.Tensor = Requantize.apply(sums, bias, unit / target.scale, codings.limits[node.name])
+        return codes
+
+    def _move(self, node: Node, layer: CodeLayer, x: torch.Tensor, coding: Coding, codings: Codings) -> torch.Tensor:
+        if node.name in self._plan.clips.values():
+            return x
+        if isinstance(layer, Clip):
+            _, low, high = codings.limits[node.name]
+            return torch.minimum(torch.maximum(x, low), high)
+        # Zeros that it brings in are codes of 0.
+        moved = forward(layer, coding.centred(x), parameters={})
+        return moved if coding.narrow else moved + coding.zero_point
+
+    def _average(self, node: Node, x: torch.Tensor, codings: Codings) -> torch.Tensor:
+        source = codings.tensors[node.inputs[0]]
+        centred = source.centred(x)
+        total = centred.sum(dim=(2, 3), keepdim=True) if x.ndim == 4 else centred.sum(dim=1)
+        count = math.prod(x.shape[2:]) if x.ndim == 4 else x.shape[1]
+        unit = source.scale.reshape(1)
+        self._follow(node.name, total * (unit / count))
+        ratio = unit / (codings.tensors[node.name].scale * count)
+        nothing = torch.zeros_like(ratio, dtype=torch.float64)
+        codes: torch.Tensor = Requantize.apply(total, nothing, ratio, codings.limits[node.name])
+        return codes
+
+    def _real(
+        self, node: Node, inputs: tuple[torch.Tensor, ...], codings: Codings, target: Coding | None
+    ) -> torch.Tensor:
+        """Decoded, computed, and encoded where the output has a coding."""
+        sources = [codings.tensors.get(name) for name in node.inputs]
+        reals = (value if source is None else source.decode(value) for source, value in zip(sources, inputs))
+        local = {name: self.model.tensor(f"{node.name}.{name}") for name in node.layer.parameter_shapes}
+        result = forward(node.layer, *reals, parameters=local)
+        if target is None:
+            return result
+        self._follow(node.name, result)
+        limits = codings.limits[node.name]
+        codes: torch.Tensor = Encode.apply(result, target.scale, *limits)
+        if node.name in self._numpy:
+            decided = self._numpy[node.name](*inputs, parameters=local)
+            codes = codes + (torch.minimum(torch.maximum(decided, limits[1]), limits[2]) - codes).detach()
+        return codes
+
+    def _follow(self, tensor: str, real: torch.Tensor) -> None:
+        """Let the range of a tensor follow its values before they are encoded, but behind a clip."""
+        if not (self._follows and self.training):
+            return
+        with torch.no_grad():
+            clip = self.graph[self._plan.clips[tensor]].layer if tensor in self._plan.clips else None
+            if isinstance(clip, Clip):
+                real = torch.clamp(real, clip.low, clip.high)
+            extremes = torch.stack(torch.aminmax(real)).to(torch.float64)
+            self.limits[self._plan.place[tensor]].lerp_(extremes, _RANGE_MOMENTUM)

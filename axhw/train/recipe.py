@@ -1,0 +1,119 @@
+"""What decides the weights of a trained network, beside its definition and its data."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from axhw.errors import AxhwError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Gradient descent with Nesterov momentum and a rate that rises linearly, then falls to 0 along a half cosine.
+
+    Attributes
+    ----------
+    epochs, batch : int
+        Passes over the training images, and images of a step; what is left over of an epoch is left out.
+    learning_rate : float
+        The highest.
+    warmup_epochs : float
+        In which the rate rises.
+    momentum, weight_decay : float
+        Weight decay is for weights, not for biases and norms.
+    label_smoothing : float
+        Share of each label that is spread over all classes.
+    largest_gradient : float or None
+        Gradients of a larger norm, all parameters together, are scaled down to it.
+    range_epochs : int
+        Epochs at the start in which the ranges of codes follow the activations of the batches (moving averages of
+        their extremes), before they are fixed; for training with codes.
+
+    Raises
+    ------
+    AxhwError
+        For numbers that no training can have.
+    """
+
+    epochs: int
+    batch: int = 128
+    learning_rate: float = 0.1
+    warmup_epochs: float = 1.0
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    label_smoothing: float = 0.0
+    largest_gradient: float | None = None
+    range_epochs: int = 0
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.batch < 1:
+            raise AxhwError(f"Expected at least 1 epoch and 1 image a batch, found {self.epochs} and {self.batch}.")
+        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
+            raise AxhwError(f"Expected a finite learning rate above 0, found {self.learning_rate}.")
+        for name in ("momentum", "label_smoothing"):
+            if not 0 <= getattr(self, name) < 1:
+                raise AxhwError(f"Expected {name.replace('_', ' ')} from 0 to below 1, found {getattr(self, name)}.")
+        if self.largest_gradient is not None and not self.largest_gradient > 0:
+            raise AxhwError(f"Expected a largest gradient above 0, found {self.largest_gradient}.")
+        if self.range_epochs < 0:
+            raise AxhwError(f"Expected at least 0 epochs with moving ranges, found {self.range_epochs}.")
+        for name in ("warmup_epochs", "weight_decay"):
+            if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
+                raise AxhwError(f"Expected {name.replace('_', ' ')} of at least 0, found {getattr(self, name)}.")
+
+    def rate(self, epoch: float) -> float:
+        """The learning rate after so many epochs, 0 to `epochs`."""
+        if epoch < self.warmup_epochs:
+            return self.learning_rate * epoch / self.warmup_epochs
+        share = (epoch - self.warmup_epochs) / max(self.epochs - self.warmup_epochs, 1e-9)
+        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * min(share, 1.0)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Training in real values, then, with batch norms folded, with codes.
+
+    Attributes
+    ----------
+    real, quantized : Recipe
+        Without batch norms a step is worth much more: rates are a hundredth of those in real values.
+    calibration_images : int
+        Of the training split; their activations, up to the 99.99th percentile, fix the ranges of the codes.
+    """
+
+    real: Recipe
+    quantized: Recipe
+    calibration_images: int = 256
+
+    def __post_init__(self) -> None:
+        if self.calibration_images < 1:
+            raise AxhwError(f"Expected at least 1 calibration image, found {self.calibration_images}.")
+
+
+_DEFAULT = Plan(
+    real=Recipe(epochs=200, batch=256, learning_rate=0.2, warmup_epochs=5),
+    quantized=Recipe(epochs=10, batch=256, learning_rate=1e-3, weight_decay=1e-4, largest_gradient=1.0),
+)
+_TRANSFORMER = replace(
+    _DEFAULT, real=Recipe(epochs=200, batch=256, learning_rate=0.05, warmup_epochs=20, label_smoothing=0.1)
+)
+PLANS: Mapping[str, Plan] = {
+    # Too small to learn its training images by heart.
+    "resnet8": replace(_DEFAULT, real=replace(_DEFAULT.real, weight_decay=2e-4)),
+    "digits_cnn": Plan(
+        real=Recipe(epochs=60, batch=32, learning_rate=0.05, label_smoothing=0.05),
+        quantized=Recipe(
+            epochs=10, batch=32, learning_rate=1e-3, weight_decay=1e-4, label_smoothing=0.05, largest_gradient=1.0
+        ),
+    ),
+    "vit_tiny": _TRANSFORMER,
+    "vit_small": _TRANSFORMER,
+}
+"""Plans of networks that need another than the default."""
+
+
+def plan_for(model: str) -> Plan:
+    """The plan of a network of the zoo."""
+    return PLANS.get(model, _DEFAULT)

@@ -1,0 +1,84 @@
+"""A training from options to files."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from axhw.data.names import load_dataset
+from axhw.errors import AxhwError
+from axhw.files import output_folder, replacing
+from axhw.nn.weights_file import SUFFIX, TrainedNetwork, write_weights
+from axhw.nn.zoo.names import build_graph
+from axhw.train.options import Options
+from axhw.train.session import Session
+
+
+def run(options: Options, *, log: Callable[[str], None]) -> TrainedNetwork:
+    """Train, and write weights and log into the folder of the options.
+
+    Training that was cut off is continued from its checkpoint in that folder, and comes to the same weights.
+
+    Raises
+    ------
+    AxhwError
+        For unknown networks or data, options that don't fit them, and a folder that can't be written to.
+    """
+    folder = output_folder(options.out)
+    splits = load_dataset(options.data, root=options.data_folder)
+    graph = build_graph(options.model, input_shape=splits.train.image_shape, classes=len(splits.train.classes))
+    data = options.data if "/" not in options.data else Path(options.data).stem
+    stem = f"{options.model}-{data}"
+    lines: list[str] = []
+
+    def write(line: str) -> None:
+        lines.append(line)
+        log(line)
+
+    session = Session(
+        splits=splits,
+        seed=options.seed,
+        signed=options.signed,
+        device=options.device,
+        log=write,
+        checkpoint=folder / f"{stem}.checkpoint{SUFFIX}",
+        run={
+            "model": options.model,
+            "data": splits.train.name,
+            "images": len(splits.train),
+            "plan": asdict(options.plan),
+            "seed": options.seed,
+            "signed": options.signed,
+        },
+        time_limit_seconds=options.time_limit_seconds,
+    )
+    write(f"network: {options.model}, {sum(graph.multiplications.values())} multiplications per image")
+    write(
+        f"data: {splits.train.name}, split seed {splits.train.seed}: {len(splits.train)} training, "
+        f"{len(splits.validation)} validation and {len(splits.test)} test images, {splits.augmentation}"
+    )
+    write(f"versions: Python {platform.python_version()}, PyTorch {torch.__version__}, NumPy {np.__version__}")
+    write(f"device: {torch.cuda.get_device_name() if options.device.startswith('cuda') else 'CPU'}")
+    write(f"seed {options.seed}, {options.plan}")
+    trained = TrainedNetwork(network=session.train(graph, options.plan), model=options.model, data=data)
+    path = folder / f"{stem}{SUFFIX}"
+    write_weights(path, trained, folded=True)
+    write(f"weights sha256: {hashlib.sha256(path.read_bytes()).hexdigest()}")
+    _write_log(folder / f"{stem}.log", lines)
+    assert session.checkpoint is not None
+    session.checkpoint.unlink(missing_ok=True)
+    return trained
+
+
+def _write_log(path: Path, lines: list[str]) -> None:
+    with replacing(path) as draft:
+        try:
+            draft.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise AxhwError(f"Expected to write {path}, found: {error.strerror}.") from error

@@ -1,0 +1,199 @@
+"""Epochs of gradient descent on one device; on a GPU a step is recorded once and replayed, as launches cost more."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from axhw.errors import AxhwError
+from axhw.train.batches import DeviceImages
+from axhw.train.recipe import Recipe
+from axhw.train.sgd import Sgd
+
+_EVALUATION_BATCH = 1000
+
+
+class Trainer:
+    """A model in training.
+
+    Parameters
+    ----------
+    model : nn.Module
+        On the device of the images.
+    tensors : mapping of str to tensor
+        All that training changes.
+    images : DeviceImages
+    recipe : Recipe
+    seed : int
+    log : callable
+        Takes a line about what can't be done on this device.
+    mixed : bool
+        On a GPU, compute in bfloat16 where that is safe: faster, for real values only.
+    record : bool
+        On a GPU, record a step as a CUDA graph.
+
+    Raises
+    ------
+    AxhwError
+        For a batch larger than the training split.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        tensors: dict[str, torch.Tensor],
+        images: DeviceImages,
+        recipe: Recipe,
+        *,
+        seed: int,
+        log: Callable[[str], None],
+        mixed: bool = False,
+        record: bool = True,
+    ) -> None:
+        if recipe.batch > len(images):
+            raise AxhwError(
+                f"Expected a batch of at most {len(images)} images, all of the split, found {recipe.batch}."
+            )
+        self._model = model
+        self._images = images
+        self._recipe = recipe
+        self._seed = seed
+        self._log = log
+        self._optimizer = Sgd(
+            tensors,
+            momentum=recipe.momentum,
+            weight_decay=recipe.weight_decay,
+            largest_gradient=recipe.largest_gradient,
+        )
+        self.state = {**tensors, **{f"velocity/{name}": value for name, value in self._optimizer.velocity.items()}}
+        self.steps = len(images) // recipe.batch
+        self._choice = images.epoch(seed=seed, epoch=0)[: recipe.batch]
+        device = self._choice.index.device
+        self._on_gpu = device.type == "cuda"
+        self._record_steps = record
+        self._mixed = mixed and self._on_gpu
+        self._loss = torch.zeros((), device=device)
+        self._run: Callable[[], None] | None = None
+
+    def epoch(self, number: int, *, position: float | None = None, stretch: float = 1.0) -> float:
+        """One pass over the images; returns the mean loss.
+
+        Parameters
+        ----------
+        number : int
+            Decides the order and changes of the images.
+        position : float, optional
+            Place in the schedule of the learning rate, in epochs; `number` by default.
+        stretch : float
+            Epochs by which the schedule moves on.
+
+        Raises
+        ------
+        AxhwError
+            If the loss is not finite any more.
+        """
+        step = self._prepared_step()
+        start = number if position is None else position
+        self._model.train()
+        choice = self._images.epoch(seed=self._seed, epoch=number)
+        self._loss.zero_()
+        for index in range(self.steps):
+            self._optimizer.set_rate(self._recipe.rate(start + stretch * index / self.steps))
+            self._choice.copy_(choice[index * self._recipe.batch : (index + 1) * self._recipe.batch])
+            step()
+        loss = float(self._loss) / self.steps
+        if not loss < float("inf"):
+            raise AxhwError(f"Expected a finite loss, found {loss} in epoch {number + 1}: lower the learning rate.")
+        return loss
+
+    def forget_recording(self) -> None:
+        """Record a step anew: the model does something else in it now."""
+        self._run = None
+
+    def step_seconds(self, steps: int) -> float:
+        """Mean time of a step; the model stays as it is."""
+        step = self._prepared_step()
+        with self._unchanged():
+            self._model.train()
+            step()
+            self._synchronize()
+            start = time.perf_counter()
+            for _ in range(steps):
+                step()
+            self._synchronize()
+            return (time.perf_counter() - start) / steps
+
+    def _prepared_step(self) -> Callable[[], None]:
+        if self._run is None:
+            self._run = self._recorded() if self._on_gpu and self._record_steps else self._step
+        return self._run
+
+    def _synchronize(self) -> None:
+        if self._on_gpu:
+            torch.cuda.synchronize()
+
+    def _step(self) -> None:
+        self._optimizer.clear()
+        images, labels = self._images(self._choice)
+        with self._precision():
+            logits = self._model(images)
+            loss = F.cross_entropy(logits.float(), labels, label_smoothing=self._recipe.label_smoothing)
+        loss.backward()
+        self._optimizer.step()
+        self._loss += loss.detach()
+
+    def _precision(self) -> AbstractContextManager[None]:
+        # The cache of cast weights would outlive the recording of a step.
+        return torch.autocast("cuda", torch.bfloat16, cache_enabled=False) if self._mixed else nullcontext()
+
+    def _recorded(self) -> Callable[[], None]:
+        """A step as a CUDA graph, or as it is where that can't be recorded."""
+        try:
+            return self._record()
+        except RuntimeError as error:
+            self._log(f"Steps are not recorded as a CUDA graph, which makes them slower: {error}".splitlines()[0])
+            return self._step
+
+    def _record(self) -> Callable[[], None]:
+        with self._unchanged():
+            self._model.train()
+            aside = torch.cuda.Stream()
+            aside.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(aside):
+                for _ in range(3):
+                    self._step()
+            torch.cuda.current_stream().wait_stream(aside)
+            self._optimizer.clear()
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph):
+                self._step()
+        replay: Callable[[], None] = graph.replay
+        return replay
+
+    @contextmanager
+    def _unchanged(self) -> Iterator[None]:
+        """Put everything that training changes back afterwards."""
+        kept = {name: tensor.detach().clone() for name, tensor in self.state.items()}
+        self._optimizer.set_rate(0.0)
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                for name, tensor in self.state.items():
+                    tensor.copy_(kept[name])
+            self._loss.zero_()
+
+
+def accuracy(model: nn.Module, images: DeviceImages) -> float:
+    """Share of images whose largest logit is that of their label."""
+    model.eval()
+    right = 0
+    with torch.no_grad():
+        for batch, labels in images.in_order(_EVALUATION_BATCH):
+            right += int((model(batch).argmax(dim=1) == labels).sum())
+    return right / len(images)

@@ -1,0 +1,109 @@
+"""Weights as codes, as `axhw.nn.quantizer` makes them, with gradients to the real weights.
+
+All layers go through each operation together: on a GPU a step of a small network is mostly the launching of kernels.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from axhw.nn.quantized import ACCUMULATOR_BITS
+from axhw.train.coding import Coding, Encode, Units
+from axhw.train.codings import Codings
+from axhw.train.torch_model import GraphModule
+
+_LARGEST_BIAS = 1 << (ACCUMULATOR_BITS - 2)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class WeightCodes:
+    """The weights of a layer.
+
+    Attributes
+    ----------
+    codes : float32 tensor, the shape of the weights
+        Less their zero point.
+    zero_point : float32 tensor that broadcasts to the weights, or None
+        None for 0.
+    bias : float64 tensor, shape (outputs,)
+        In units of the sums.
+    unit : float32 tensor, shape (outputs,)
+        Real value of 1 in the sums.
+    """
+
+    codes: torch.Tensor
+    zero_point: torch.Tensor | None
+    bias: torch.Tensor
+    unit: torch.Tensor
+
+
+class WeightQuantizer(nn.Module):
+    """Makes the codes of all weights of a model.
+
+    Parameters
+    ----------
+    model : GraphModule
+    signed, per_channel : bool
+        As in `axhw.nn.quantizer.quantize_network`.
+    """
+
+    def __init__(self, model: GraphModule, *, signed: bool, per_channel: bool) -> None:
+        super().__init__()
+        self._layers = dict(model.graph.weight_layers)
+        self._signed = signed
+        self._outputs = [layer.outputs for layer in self._layers.values()]
+        self._sizes = [math.prod(layer.weight_shape) for layer in self._layers.values()]
+        channels = np.arange(sum(self._outputs))
+        terms = [layer.terms for layer in self._layers.values()]
+        # The output of each weight, and for each output the number of the outputs that share its range.
+        channel = np.repeat(channels, np.repeat(terms, self._outputs))
+        sharing = channels if per_channel else np.repeat(np.arange(len(self._layers)), self._outputs)
+        self.register_buffer("channel", torch.from_numpy(channel))
+        self.register_buffer("sharing", torch.from_numpy(sharing))
+        self.register_buffer("sharing_of_weight", torch.from_numpy(sharing[channel]))
+        self.register_buffer("no_bias", torch.zeros(max(self._outputs), dtype=torch.float32))
+
+    def forward(self, model: GraphModule, codings: Codings) -> dict[str, WeightCodes]:
+        """The codes of each layer."""
+        weights = torch.cat([model.tensor(f"{name}.weight").reshape(-1) for name in self._layers])
+        biases = torch.cat([self._bias(model, name) for name in self._layers]).to(torch.float64)
+        sources = [codings.tensors[model.graph[name].inputs[0]].scale for name in self._layers]
+        with torch.no_grad():
+            source = torch.cat([scale.expand(count) for scale, count in zip(sources, self._outputs)])
+            # A channel whose weights all but vanish would have steps so fine that its bias overflows the accumulator.
+            least = biases.abs() / (source * _LARGEST_BIAS)
+            low, high = (self._extremes(weights, which) for which in ("amin", "amax"))
+            joint = Coding.from_range(low, high, signed=self._signed, smallest_scale=least)
+            unit = source.to(torch.float64) * joint.scale.to(torch.float64)
+        zero_point = joint.zero_point[self.channel]
+        codes = Encode.apply(weights, joint.scale[self.channel], zero_point, float(joint.low), float(joint.high))
+        parts = zip(
+            (codes if joint.narrow else codes - zero_point).split(self._sizes),
+            joint.zero_point.split(self._outputs),
+            Units.apply(biases, unit).split(self._outputs),
+            (source * joint.scale).split(self._outputs),
+        )
+        return {
+            name: WeightCodes(
+                codes=part.reshape(layer.weight_shape),
+                zero_point=None if joint.narrow else zero.reshape(-1, *(1,) * (len(layer.weight_shape) - 1)),
+                bias=bias,
+                unit=layer_unit,
+            )
+            for (name, layer), (part, zero, bias, layer_unit) in zip(self._layers.items(), parts)
+        }
+
+    def _bias(self, model: GraphModule, name: str) -> torch.Tensor:
+        layer = self._layers[name]
+        return model.tensor(f"{name}.bias") if layer.bias else self.no_bias[: layer.outputs]
+
+    def _extremes(self, weights: torch.Tensor, which: str) -> torch.Tensor:
+        """Smallest or largest weight for each output, of all that share its range; float64."""
+        unset = weights.new_zeros(len(self.sharing))
+        found = unset.scatter_reduce(0, self.sharing_of_weight, weights, which, include_self=False)
+        return found[self.sharing].to(torch.float64)
