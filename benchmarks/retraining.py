@@ -30,6 +30,7 @@ from axhw.nn.network import Network
 from axhw.nn.quantizer import range_sources
 from axhw.nn.zoo.resnet import resnet
 from axhw.sim.product_table import ProductTable
+from benchmarks.markdown import table
 
 MARKDOWN = True
 
@@ -51,7 +52,12 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--batch", type=int, help="images a step, for a quick look")
     parser.add_argument("--depth", type=int, default=20)
+    parser.add_argument("--show", action="store_true", help="print the table of figures written to OUT before")
     options = parser.parse_args()
+    if options.show:
+        figures = json.loads(options.out.read_text())
+        print(report(figures["device"], figures["results"]))
+        return
     from axhw.train.extra import choose_device
 
     device = choose_device("auto")
@@ -61,14 +67,20 @@ def main() -> None:
         results += measure(graph, options.batch or batch, device=device, steps=options.steps, width=16 * width)
         if options.out is not None:
             options.out.write_text(json.dumps({"device": name_of(device), "results": results}, indent=1))
-    from benchmarks.markdown import table
-
-    print(f"{name_of(device)}; milliseconds a step, and its ratio to the exact one.\n")
-    columns = ("products", "terms", "width", "batch", "recorded", "ratio", "not recorded", "ratio")
-    print(table(columns, [[_shown(row[name]) for name in COLUMNS] for row in results]))
+    print(report(name_of(device), results))
 
 
-COLUMNS = ("products", "terms", "width", "batch", "recorded_ms", "recorded_ratio", "eager_ms", "eager_ratio")
+def report(device: str, results: list[dict[str, Any]]) -> str:
+    """The figures in words and as a table."""
+    columns = ("products", "multiplier", "terms", "width", "batch", "recorded", "ratio", "not recorded", "ratio")
+    rows = table(columns, [[_shown(row[name]) for name in COLUMNS] for row in results])
+    return (
+        f"{device}; milliseconds a step, and its ratio to the exact one. Recorded: the step is a CUDA graph, as "
+        f"`axhw.train` runs it; the sums of every layer were compared with exact ones before.\n\n{rows}"
+    )
+
+
+COLUMNS = ("products", "spec", "terms", "width", "batch", "recorded_ms", "recorded_ratio", "eager_ms", "eager_ratio")
 
 
 def measure(graph: Graph, batch: int, *, device: str, steps: int, width: int) -> list[dict[str, Any]]:

@@ -96,7 +96,7 @@ def test_the_wheel_holds_the_package_and_its_data(wheel: Path) -> None:
         "hdl/spec.py",
         "synth/data/sg13g2_fit.lib",
         "synth/data/NOTICE",
-        "nn/weights/digits_cnn.safetensors",
+        "nn/weights/digits_cnn-digits.safetensors",
         "report/page.html.j2",
         "sim/testbenches/replay.py",
     ):

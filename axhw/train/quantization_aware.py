@@ -19,7 +19,7 @@ from axhw.nn.graph import INPUT, Graph, Node
 from axhw.nn.layers.activations import Clip
 from axhw.nn.layers.base import CodeLayer, ProductLayer, RealLayer, WeightLayer
 from axhw.nn.layers.pooling import GlobalAvgPool
-from axhw.nn.layers.products import MatMul
+from axhw.nn.layers.products import Conv2d, MatMul
 from axhw.nn.network import Network, Range
 from axhw.train.approximate import approximate_sums, reference_sums
 from axhw.train.coding import AddCodes, Coding, Encode, Requantize
@@ -142,6 +142,9 @@ class QuantizedModule(nn.Module):
         """The output for normalised images; `observe` gets each node's output, codes where the tensor has some."""
         codings = self._current()
         weights = self._weights(self.model, codings)
+        if images.is_cuda and images.ndim == 4:
+            # Every tensor behind takes this memory order on, which cuDNN's and our own kernels are fastest in.
+            images = images.contiguous(memory_format=torch.channels_last)
         self._follow(INPUT, images)
         values = {INPUT: codings.tensors[INPUT].encode(images)}
         for node in self.graph:
@@ -219,6 +222,9 @@ class QuantizedModule(nn.Module):
         else:
             activation = 127 if self._signed and self._symmetric is not False else 255
             other = activation if isinstance(layer, MatMul) else (127 if self._signed else 255)
+            if operands[1].is_cuda and isinstance(layer, Conv2d):
+                # In another memory order cuDNN may multiply by Fourier transforms: slow here, and not exact.
+                operands = (operands[0], operands[1].contiguous(memory_format=torch.channels_last))
             sums = exact_sums(layer, *operands, largest_product=activation * other)
         if self._checks:
             if maps is not None:
