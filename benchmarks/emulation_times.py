@@ -1,6 +1,6 @@
 """The times that `benchmarks.emulation` reports, as JSON, for one number of threads.
 
-Usage: python -m benchmarks.emulation_times THREADS
+Usage: python -m benchmarks.emulation_times THREADS numpy|torch
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ DEPTHWISE = ((8, 64, 56, 1), (8, 64, 56, 2), (8, 512, 14, 1), (8, 1024, 7, 1))
 DEVIATION = 36
 # With fewer rows np.take spends seconds on columns of the table.
 LEAST_ROWS_OF_NUMPY = 2048
+TORCH = "float32 by torch"
 # Rounds take turns; within one a contender runs for about as long.
 ROUNDS = 7
 ROUND_SECONDS = 0.03
@@ -60,7 +61,10 @@ Times = dict[str, dict[str, Any]]
 
 def main() -> None:
     """Print all times."""
-    threads = int(sys.argv[1])
+    threads, library = int(sys.argv[1]), sys.argv[2]
+    if library == "torch":
+        print(json.dumps(_by_torch(threads)))
+        return
     gemm = [_gemm(shape, threads) for shape in GEMM_SHAPES]
     result = {
         "machine": _machine(),
@@ -101,14 +105,6 @@ def _gemm(shape: tuple[int, int, int], threads: int) -> dict[str, Any]:
     real_a, real_w = a.astype(np.float32), w.astype(np.float32)
     product = np.empty((rows, columns), np.float32)
     contenders: dict[str, Contender] = {"float32": ("", lambda: np.matmul(real_a, real_w, out=product))}
-    try:
-        import torch
-
-        torch.set_num_threads(threads)
-        tensors = torch.from_numpy(real_a), torch.from_numpy(real_w)
-        contenders["float32 by torch"] = ("", lambda: torch.mm(*tensors))
-    except ImportError:
-        pass
     for name, products in _tables().items():
         multiplication = prepare_gemm(w, products, a_dtype=np.int8, threads=threads)
         _check(multiplication(a), a, w, products)
@@ -123,9 +119,36 @@ def _gemm(shape: tuple[int, int, int], threads: int) -> dict[str, Any]:
     }
 
 
+def _by_torch(threads: int) -> dict[str, Any]:
+    """Float32 by torch, in a process of its own: its threads and those of BLAS wait for work side by side."""
+    try:
+        import torch
+    except ImportError:
+        return {"version": None, "gemm": [], "layers": []}
+    torch.set_num_threads(threads)
+    gemm = []
+    for rows, terms, columns in GEMM_SHAPES:
+        matrices = torch.randn(rows, terms), torch.randn(terms, columns)
+        gemm.append({"times": compare({TORCH: ("", lambda m=matrices: torch.mm(*m))}, threads=threads)})  # type: ignore[misc]
+    layers = []
+    for channels, filters, side, stride, _ in LAYERS:
+        image = torch.randn(BATCH, channels, side, side).to(memory_format=torch.channels_last)
+        kernel = torch.randn(filters, channels, 3, 3).to(memory_format=torch.channels_last)
+
+        def convolve(x: Any = image, w: Any = kernel, step: int = stride) -> None:
+            with torch.inference_mode():
+                torch.nn.functional.conv2d(x, w, stride=step, padding=1)
+
+        layers.append({"products": 0, "times": compare({TORCH: ("", convolve)}, threads=threads)})
+    return {"version": str(torch.__version__), "gemm": gemm, "layers": _with_total(layers)}
+
+
 def _network(threads: int) -> list[dict[str, Any]]:
     """The kinds of layers of ResNet-20, and the sum over all."""
-    results = [_layer(layer, threads) for layer in LAYERS]
+    return _with_total([_layer(layer, threads) for layer in LAYERS])
+
+
+def _with_total(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
     counts = [layer[-1] for layer in LAYERS]
     totals: Times = {}
     for name in results[0]["times"]:
@@ -155,20 +178,6 @@ def _layer(layer: tuple[int, int, int, int, int], threads: int) -> dict[str, Any
         np.matmul(patches.reshape(len(product), -1), matrix, out=product)
 
     contenders: dict[str, Contender] = {"float32": ("", by_blas)}
-    try:
-        import torch
-
-        torch.set_num_threads(threads)
-        image = torch.from_numpy(np.ascontiguousarray(x, np.float32)).to(memory_format=torch.channels_last)
-        kernel = torch.from_numpy(weight.astype(np.float32)).to(memory_format=torch.channels_last)
-
-        def by_torch() -> None:
-            with torch.inference_mode():
-                torch.nn.functional.conv2d(image, kernel, stride=stride, padding=1)
-
-        contenders["float32 by torch"] = ("", by_torch)
-    except ImportError:
-        pass
     epilogue = Epilogue(
         constant=np.zeros(filters, np.int32),
         scale=np.full(filters, 1e-3, np.float32),
@@ -275,17 +284,8 @@ def _machine() -> dict[str, Any]:
         "processor": processor.name,
         "instructions": " ".join(name for name in interesting if name in processor.features),
         "blas": f"{blas.get('name', '')} {blas.get('version', '')} of numpy {np.__version__}",
-        "torch": _torch_version(),
         "gigahertz": _gigahertz(),
     }
-
-
-def _torch_version() -> str | None:
-    try:
-        import torch
-    except ImportError:
-        return None
-    return str(torch.__version__)
 
 
 def _gigahertz() -> float:

@@ -139,11 +139,14 @@ class TypicalError:
         Mean error and standard deviation in steps of the layers' output codes.
     gain : float
         Mean, weighted by the variance of the signals in output codes.
+    shares : three float
+        Of bias, gain and noise in the ratios of noise to signal of all layers, added up.
     """
 
     bias: float
     spread: float
     gain: float
+    shares: tuple[float, float, float]
 
     @classmethod
     def of(cls, errors: Mapping[str, LayerError], network: QuantizedNetwork) -> TypicalError:
@@ -153,10 +156,12 @@ class TypicalError:
             np.concatenate([getattr(error, name) for error in coded])
             for name in ("mean", "variance", "signal_variance", "gain")
         )
+        total, unbiased, rest = (noise_to_signal(errors, removed=removed) for removed in REMOVED)
         return cls(
             bias=float(np.sqrt(np.mean((step * mean) ** 2))),
             spread=float(np.sqrt(np.mean(step**2 * variance))),
             gain=float(np.average(gain, weights=step**2 * signal)),
+            shares=((total - unbiased) / total, (unbiased - rest) / total, rest / total),
         )
 
 

@@ -103,6 +103,10 @@ class Dot:
         self._lowest = lowest
         self._parts = [self._prepared(weights, block) for block in blocks]
 
+    def source(self, patches: Patches) -> Patches:
+        """The patches with codes that may be read four bytes at a time."""
+        return patches if self._run * self._bits // 8 % _GROUP_BYTES == 0 else patches.with_slack()
+
     def add(
         self, patches: Patches, rows: slice, block: int, out: npt.NDArray[np.int32], *, group: int, onto: bool
     ) -> None:
@@ -111,7 +115,7 @@ class Dot:
         Parameters
         ----------
         patches : Patches
-            Of uint8 codes, or of mapped int16 ones.
+            Of codes as `source` gives them, or mapped.
         """
         per_group = _GROUP_BYTES * 8 // self._bits
         starts = patches.offset_of(group)[:: self._run]

@@ -46,7 +46,7 @@ class Mapped:
     def sources(self, patches: Patches, threads: int) -> tuple[Patches, ...]:
         """The patches mapped by each term."""
         return tuple(
-            patches
+            term.dot.source(patches)
             if term.table is None
             else dataclasses.replace(
                 patches, codes=look_up(patches.codes, term.table, threads=threads, name=f"map {i}")

@@ -7,6 +7,7 @@ the kernel. Padding is filled with the code of zero and multiplied like any othe
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,7 +22,7 @@ from axhw.errors import AxhwError
 Bytes = npt.NDArray[np.uint8]
 Positions = npt.NDArray[np.int64]
 
-_READ_TOGETHER = 4
+_SLACK = 4
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -31,14 +32,15 @@ class Patches:
     Attributes
     ----------
     codes : uint8 array, flat and contiguous
-        Bits of the codes, int8 or uint8; also what a kernel maps them to. Kernels that read four codes at a time read
-        up to three behind the last of a run of terms, and use none of them.
+        Bits of the codes, int8 or uint8; also what a kernel maps them to.
     base : int64 array, shape (M,)
     offset : int64 array, shape (K,)
     group_step : int
         Added to the offsets from one group to the next.
     channels : int
         Codes of a pixel: bases are multiples of it. Of a matrix K, its rows being the pixels.
+    slack : int
+        Bytes behind the codes that may be read: kernels that read four bytes at a time read behind the last code.
     """
 
     codes: npt.NDArray[Any]
@@ -46,6 +48,7 @@ class Patches:
     offset: Positions
     group_step: int
     channels: int
+    slack: int = 0
 
     @property
     def rows(self) -> int:
@@ -60,6 +63,14 @@ class Patches:
     def offset_of(self, group: int) -> Positions:
         """The offsets of a group."""
         return self.offset + group * self.group_step if group else self.offset
+
+    def with_slack(self) -> Patches:
+        """The same with a few bytes behind the codes that may be read, for which they are copied if need be."""
+        if self.slack:
+            return self
+        codes = _with_slack(self.codes.shape)
+        codes[...] = self.codes
+        return dataclasses.replace(self, codes=codes, slack=_SLACK)
 
     def matrix(self, rows: slice, group: int) -> Bytes:
         """The codes of some rows, copied out: shape (rows, K)."""
@@ -125,8 +136,9 @@ class ConvShape:
         top, left, bottom, right = self.padding
         padded = (height + top + bottom, width + left + right)
         by_pixel = x.view(np.uint8).transpose(0, 2, 3, 1)
-        if padded == (height, width) and self.channels // self.groups % _READ_TOGETHER == 0:
-            codes = np.ascontiguousarray(by_pixel)
+        in_place = padded == (height, width) and by_pixel.flags.c_contiguous
+        if in_place:
+            codes = by_pixel
         else:
             codes = _with_slack((batch, *padded, self.channels))
             if padded != (height, width):
@@ -138,19 +150,15 @@ class ConvShape:
             offset=_offsets(self, padded[1]),
             group_step=self.channels // self.groups,
             channels=self.channels,
+            slack=0 if in_place else _SLACK,
         )
 
 
 def matrix_patches(a: Codes) -> Patches:
     """The rows of a matrix [M, K]."""
     rows, terms = a.shape
-    codes = a.view(np.uint8)
-    if terms % _READ_TOGETHER or not codes.flags.c_contiguous:
-        copied = _with_slack(codes.shape)
-        copied[...] = codes
-        codes = copied
     return Patches(
-        codes=codes.reshape(-1),
+        codes=np.ascontiguousarray(a).view(np.uint8).reshape(-1),
         base=_multiples(terms, rows),
         offset=_multiples(1, terms),
         group_step=0,
@@ -161,7 +169,7 @@ def matrix_patches(a: Codes) -> Patches:
 def _with_slack(shape: tuple[int, ...]) -> Bytes:
     """An uninitialised array behind which a few bytes may be read."""
     size = math.prod(shape)
-    return np.empty(size + _READ_TOGETHER, np.uint8)[:size].reshape(shape)
+    return np.empty(size + _SLACK, np.uint8)[:size].reshape(shape)
 
 
 @lru_cache(maxsize=256)

@@ -41,7 +41,7 @@ PLANS = ("exact", "mapped", "row table", "residual", "byte plane", "byte residua
 # Terms of a factorisation beyond which looking up is always faster.
 _MOST_TERMS = 8
 _CHECKED_ROWS = 19
-_CHECKED_COLUMNS = 24
+_CHECKED_COLUMNS = 256
 
 
 class Product(Protocol):
@@ -164,17 +164,15 @@ def checked(candidate: Candidate, weights: WeightColumns, run: int) -> Product:
     sources = product.sources(patches, 1)
     every = slice(0, _CHECKED_ROWS)
     products = weights.by_raw_code()
+    each = max(3, _CHECKED_COLUMNS // max(len(product.blocks), 1))
     for index, block in enumerate(product.blocks):
         out = np.empty((_CHECKED_ROWS, block.width), np.int32)
         product.add(sources, every, index, out)
         # Some columns of each block, the ends among them: plain arithmetic takes its time.
-        chosen = np.unique(np.linspace(0, block.count - 1, _CHECKED_COLUMNS).astype(np.intp))
+        chosen = np.unique(np.linspace(0, block.count - 1, each).astype(np.intp))
         group, column = np.divmod(block.group * columns + block.first + chosen, columns)
-        expected = np.zeros((_CHECKED_ROWS, len(chosen)), np.int64)
-        by_column = weights.column[group, :, column]
         rows = codes[:size].reshape(_CHECKED_ROWS, groups, terms)[:, group]
-        for k in range(terms):
-            expected += products[rows[:, :, k], by_column[:, k]]
+        expected = products[rows, weights.column[group, :, column]].sum(axis=2, dtype=np.int64)
         if not np.array_equal(out[:, chosen], (expected & 0xFFFFFFFF).astype(np.uint32).view(np.int32)):
             raise VerificationError(
                 f"Expected the kernel {candidate.kernel!r} to equal integer arithmetic on random codes, found other "

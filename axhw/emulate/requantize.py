@@ -123,7 +123,7 @@ def requantize_kernel() -> v.Kernel:
             ("channels", v.integer()),
             ("sums_stride", v.integer()),
             ("constant", v.pointer(32)),
-            ("scale", v.float_pointer()),
+            ("scale", v.real().as_pointer()),
             *((name, v.real()) for name in ("zero_point", "low", "high")),
             ("codes", v.pointer(8)),
             ("codes_stride", v.integer()),

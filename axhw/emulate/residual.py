@@ -42,7 +42,7 @@ class Residual:
         rest = np.zeros(weights.products.shape, np.int64)
         used = weights.used
         rest[:, used] = weights.products[:, used] - np.multiply.outer(activations, slope[used])
-        rests = dataclasses.replace(weights, products=rest)
+        rests = dataclasses.replace(weights, products=rest.astype(np.int32))
         self._look_up = BytePlane(rests, planes=1) if in_registers else RowTable(rests, bits=8)
         self.blocks = self._look_up.blocks
         flip = weights.a_dtype == np.int8
@@ -51,7 +51,7 @@ class Residual:
 
     def sources(self, patches: Patches, threads: int) -> tuple[Patches, ...]:
         """The patches as they are, then what the look-ups read."""
-        return (patches, *self._look_up.sources(patches, threads))
+        return (self._dot.source(patches), *self._look_up.sources(patches, threads))
 
     def add(self, sources: tuple[Patches, ...], rows: slice, block: int, out: npt.NDArray[np.int32]) -> None:
         """Write the sums of a block of columns for some rows to `out`, shape (rows, width of the block)."""

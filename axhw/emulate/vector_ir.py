@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -210,17 +210,9 @@ class Loop:
         self.next_values = list(values)
 
 
-Build = Callable[..., Kernel]
-
-
 def pointer(bits: int) -> Any:
     """Type of an array of integers."""
     return ir.IntType(bits).as_pointer()
-
-
-def float_pointer() -> Any:
-    """Type of an array of float32."""
-    return ir.FloatType().as_pointer()
 
 
 def real() -> Any:

@@ -117,13 +117,14 @@ def predict_errors(
     Raises
     ------
     AxhwError
-        For tables that don't fit the network, and layers without statistics.
+        For tables that don't fit the network, and layers without statistics or with those of another network.
     """
     assigned = assign(tables, graph=network.graph, signed=network.signed)
     layers = {name: layer for name, layer in network.graph.weight_layers.items() if name in assigned}
-    for name in layers:
+    for name, layer in layers.items():
         if name not in statistics:
             raise AxhwError(f"Expected operand statistics of {name}, found those of {', '.join(statistics) or 'none'}.")
+        _check_statistics(name, statistics[name], layer, network.products[name])
     return {
         name: _layer_error(network, name, layer, statistics[name], assigned[name]) for name, layer in layers.items()
     }
@@ -215,6 +216,15 @@ def _step(network: QuantizedNetwork, name: str) -> FloatArray:
     target = network.codings.get(name)
     unit = network.products[name].unit.astype(np.float64)
     return unit if target is None else unit / float(target.scale)
+
+
+def _check_statistics(name: str, found: OperandStatistics, layer: WeightLayer, product: QuantizedProduct) -> None:
+    groups, terms, _ = found.counts.shape
+    if (groups, terms, found.dtype) != (layer.groups, layer.terms, product.source.dtype):
+        raise AxhwError(
+            f"Expected statistics of {product.source.dtype} codes in {layer.groups} groups of {layer.terms} terms for "
+            f"{name}, found {found.dtype} codes in {groups} of {terms}: take those of this network."
+        )
 
 
 def _layer_error(

@@ -55,7 +55,7 @@ def tables(rng: np.random.Generator, kind: str, count: int, a: npt.DTypeLike, w:
 KINDS = ("exact", "mapped", "near", "bytes", "words", "wide")
 
 
-def prepared(prepare: Callable[[str | None], Multiplication], plan: str) -> Multiplication | None:
+def prepared(prepare: Callable[[str | None], Multiplication], plan: str | None) -> Multiplication | None:
     """With the plan asked for, or None where these products do not allow it."""
     try:
         return prepare(plan)

@@ -11,7 +11,7 @@ import pytest
 
 from axhw.emulate.codes import Codes
 from axhw.emulate.conv import prepare_conv2d
-from axhw.emulate.gemm import Tables, exact_products, gemm, prepare_gemm
+from axhw.emulate.gemm import exact_products, gemm, prepare_gemm
 from axhw.emulate.lookup import has_vbmi
 from axhw.emulate.row_table import RowTable
 from axhw.errors import AxhwError, VerificationError
@@ -79,7 +79,7 @@ def test_a_wrong_kernel_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def wrong(self: RowTable, *arguments: Any, **keywords: Any) -> None:
         right(self, *arguments, **keywords)
-        arguments[3][3, 0] += 1
+        arguments[3][3, 3] += 1
 
     monkeypatch.setattr(RowTable, "add", wrong)
     with pytest.raises(VerificationError, match="Expected the kernel 'row table' to equal integer arithmetic"):
@@ -158,6 +158,6 @@ def test_bad_input_is_refused_in_one_sentence(prepare: Callable[[], object], mes
 
 def test_tables_of_other_signedness_are_refused() -> None:
     values = exact_products(np.uint8, np.uint8)
-    table: Tables = ProductTable(values=values, width=8, signed=False, name="exact8u", source={})
+    table = ProductTable(values=values, width=8, signed=False, name="exact8u", source={})
     with pytest.raises(AxhwError, match="Expected uint8 codes for the table exact8u, found int8 and int8"):
         gemm(W, W.T, table)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -20,7 +22,10 @@ INT8, UINT8 = np.dtype(np.int8), np.dtype(np.uint8)
 
 def reference(sums: npt.NDArray[np.integer], epilogue: Epilogue) -> npt.NDArray[np.float32]:
     total = np.asarray(sums + epilogue.constant).astype(np.float32) * epilogue.scale
-    return np.clip(np.rint(total) + np.float32(epilogue.zero_point), epilogue.low, epilogue.high)
+    codes: npt.NDArray[np.float32] = np.clip(
+        np.rint(total) + np.float32(epilogue.zero_point), epilogue.low, epilogue.high
+    )
+    return codes
 
 
 def random_epilogue(rng: np.random.Generator, channels: int, dtype: npt.DTypeLike, scale: float = 1e-3) -> Epilogue:
@@ -55,8 +60,14 @@ def test_codes_equal_float32_arithmetic(rows: int, channels: int, dtype: npt.DTy
 
 @pytest.mark.parametrize("sums", [np.arange(-300, 300), np.arange(-300, 300) * 2 + 1])
 def test_halves_go_to_the_even_code(sums: npt.NDArray[np.int64]) -> None:
-    one = np.ones(1, np.float32)
-    epilogue = Epilogue(constant=np.zeros(1, np.int32), scale=one / 2, zero_point=0, low=-128, high=127, dtype=np.int8)
+    epilogue = Epilogue(
+        constant=np.zeros(1, np.int32),
+        scale=np.full(1, 0.5, np.float32),
+        zero_point=0,
+        low=-128,
+        high=127,
+        dtype=np.int8,
+    )
     expected = [max(-128, min(127, round(int(s) / 2))) for s in sums]
     assert requantize(sums.astype(np.int32)[:, None], epilogue)[:, 0].tolist() == expected
 
@@ -125,7 +136,13 @@ def test_added_codes(compiled: bool, dtypes: tuple[npt.DTypeLike, ...], request:
     assert result.strides == by_pixel.strides
 
 
-GOOD = {"constant": np.zeros(2, np.int32), "scale": np.ones(2, np.float32), "zero_point": 0, "low": 0, "high": 9}
+GOOD: dict[str, Any] = {
+    "constant": np.zeros(2, np.int32),
+    "scale": np.ones(2, np.float32),
+    "zero_point": 0,
+    "low": 0,
+    "high": 9,
+}
 
 
 @pytest.mark.parametrize(
@@ -143,7 +160,7 @@ GOOD = {"constant": np.zeros(2, np.int32), "scale": np.ones(2, np.float32), "zer
         ({"scale": np.array([1, np.nan], np.float32)}, "finite scales, found infinity or NaN"),
     ],
 )
-def test_bad_epilogues_are_refused(change: dict[str, object], message: str) -> None:
+def test_bad_epilogues_are_refused(change: dict[str, Any], message: str) -> None:
     with pytest.raises(AxhwError, match=message):
         Epilogue(**{**GOOD, "dtype": np.uint8, **change})
 

@@ -318,6 +318,12 @@ def test_bad_input_is_refused(quantized: dict[bool, QuantizedNetwork], splits: S
         predict_errors(network, {"conv2": statistics["conv2"]}, table)
     with pytest.raises(AxhwError, match="Expected operand statistics of conv1, found those of none"):
         predict_errors(network, {}, table)
+    with pytest.raises(
+        AxhwError, match="int8 codes in 1 groups of 9 terms for conv1, found int8 codes in 1 of 144: take"
+    ):
+        predict_errors(network, statistics | {"conv1": statistics["conv2"]}, table)
+    with pytest.raises(AxhwError, match="Expected statistics of uint8 codes .* for conv1, found int8 codes"):
+        predict_errors(quantized[False], statistics, noisy_table(8, signed=False))
     with pytest.raises(AxhwError, match="Expected product layers out of conv1, conv2, conv3, linear, found 'conv9'"):
         predict_errors(network, statistics, {"conv9": table})
     with pytest.raises(AxhwError, match="a histogram of at least one pair of operands, found none"):

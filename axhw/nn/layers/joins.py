@@ -75,8 +75,8 @@ class Concat(RealLayer):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AddLearned(RealLayer):
-    """Learnt values of `shape` added to every image: position embeddings. Sides of 1 are repeated."""
+class _Learned(RealLayer):
+    """Every image together with learnt values of `shape`, whose sides of 1 are repeated."""
 
     shape: Shape
 
@@ -86,6 +86,11 @@ class AddLearned(RealLayer):
 
     def output_shape(self, *shapes: Shape) -> Shape:
         return Multiply().output_shape(shapes[0], self.shape)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AddLearned(_Learned):
+    """Learnt values of `shape` added to every image: position embeddings. Sides of 1 are repeated."""
 
     def forward(self, *inputs: Reals, parameters: Parameters) -> Reals:
         total: Reals = inputs[0] + parameters["value"]
@@ -93,17 +98,8 @@ class AddLearned(RealLayer):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScaleLearned(RealLayer):
+class ScaleLearned(_Learned):
     """Every image times learnt values of `shape`; sides of 1 are repeated. Not counted as products."""
-
-    shape: Shape
-
-    @property
-    def parameter_shapes(self) -> Mapping[str, Shape]:
-        return {"value": self.shape}
-
-    def output_shape(self, *shapes: Shape) -> Shape:
-        return Multiply().output_shape(shapes[0], self.shape)
 
     def forward(self, *inputs: Reals, parameters: Parameters) -> Reals:
         product: Reals = inputs[0] * parameters["value"]
