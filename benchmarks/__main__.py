@@ -25,6 +25,7 @@ BENCHMARKS = {
     "element_share": "element-share",
     "emulation": "emulation",
     "inference": "inference",
+    "compensation": "compensation",
 }
 """Module of each benchmark and the report it makes; what it prints is Markdown if it says so by ``MARKDOWN``."""
 

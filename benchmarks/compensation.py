@@ -195,7 +195,8 @@ def _introduction(runs: Sequence[Accuracies], designs: pd.DataFrame) -> str:
         f"{data.test.name}, split seed {data.test.seed}, all {len(data.test):,} {data.test.split} images: {networks}. "
         f"All layers use the circuit, EvoApproxLib {RELEASE}. Compensations are learnt from {LEARNT_FROM} images of "
         "the train split, seed 0, without labels and without training; they cost no hardware "
-        "([error-theory.md](../docs/error-theory.md)). A standard error of these accuracies is about "
+        "([error-theory.md](../docs/error-theory.md)): *bias, predicted* in one shot from the theory, *bias* layer by "
+        "layer, *affine* gains and biases layer by layer. A standard error of these accuracies is about "
         f"{100 * np.sqrt(runs[0].exact * (1 - runs[0].exact) / len(data.test)):.1f} %.\n\n"
         f"Energy: {library}, {first['stream']}, with glitches, {first['engine']}; times multiplications, nothing else."
     )

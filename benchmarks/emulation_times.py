@@ -6,10 +6,12 @@ Usage: python -m benchmarks.emulation_times THREADS numpy|torch
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import sys
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -52,7 +54,7 @@ TORCH = "float32 by torch"
 # Rounds take turns; within one a contender runs for about as long.
 ROUNDS = 7
 ROUND_SECONDS = 0.03
-# BLAS threads keep waiting for work a while and would take the processor from what runs next.
+# Threads of BLAS keep waiting for work a while and would take the processor from what runs next.
 REST_SECONDS = 0.1
 
 Contender = tuple[str, Callable[[], object]]
@@ -65,6 +67,7 @@ def main() -> None:
     if library == "torch":
         print(json.dumps(_by_torch(threads)))
         return
+    _spread_threads_of_blas()
     gemm = [_gemm(shape, threads) for shape in GEMM_SHAPES]
     result = {
         "machine": _machine(),
@@ -96,6 +99,17 @@ def compare(contenders: Mapping[str, Contender], *, threads: int) -> Times:
         name: {"best": min(found), "median": statistics.median(found), "kernel": contenders[name][0]}
         for name, found in times.items()
     }
+
+
+def _spread_threads_of_blas() -> None:
+    """Keep them off the first processor, for the main thread to have: left alone they share one of two processors for
+    milliseconds at a time while they wait for each other."""
+    tasks = Path("/proc/self/task")
+    processors = sorted(os.sched_getaffinity(0)) if tasks.exists() else []
+    if len(processors) > 1:
+        for task in tasks.iterdir():
+            if int(task.name) != os.getpid():
+                os.sched_setaffinity(int(task.name), processors[1:])
 
 
 def _gemm(shape: tuple[int, int, int], threads: int) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import functools
 import os
+import signal
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -14,6 +15,13 @@ from axhw.hdl.registry import create_element, parse
 from axhw.record import DesignRecord
 from axhw.store import ENVIRONMENT, Store
 from axhw.synth.libraries import DEFAULT, load_library
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interruptible() -> None:
+    """Shells start background jobs deaf to Ctrl-C, and children inherit that: tests that interrupt them need ears."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
