@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from axhw.emulate import vector_ir as v
 from axhw.emulate.codes import Codes, check_codes, code_dtype
+from axhw.emulate.requantize import store_codes
 from axhw.emulate.threads import run_all, thread_count
 from axhw.errors import AxhwError
 
@@ -136,7 +137,7 @@ def add_kernel(a_signed: bool, b_signed: bool) -> v.Kernel:
             centred = b.sub(wide, function.broadcast(function[f"{name}_zero"], count))
             terms.append(b.fmul(b.sitofp(centred, reals), function.broadcast(function[f"{name}_scale"], count)))
         ratio = b.fdiv(b.fadd(*terms), function.broadcast(function["scale"], count))
-        v.store_codes(function, ratio, function.at(function["out"], first))
+        store_codes(function, ratio, function.at(function["out"], first))
 
     full = b.sub(function["count"], v.constant(_LANES - 1))
     with function.loop(v.constant(0), full, step=_LANES) as vectors:

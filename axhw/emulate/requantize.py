@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -138,7 +139,7 @@ def requantize_kernel() -> v.Kernel:
             function.load(function.at(function["constant"], channel), vector=integers),
         )
         scale = function.load(function.at(function["scale"], channel), vector=reals)
-        v.store_codes(function, b.fmul(b.sitofp(total, reals), scale), function.at(row_codes, channel))
+        store_codes(function, b.fmul(b.sitofp(total, reals), scale), function.at(row_codes, channel))
 
     with function.loop(v.constant(0), function["rows"]) as row:
         row_sums = function.at(function["sums"], b.mul(row.index, function["sums_stride"]))
@@ -149,3 +150,19 @@ def requantize_kernel() -> v.Kernel:
         with function.loop(vectors.index, function["channels"]) as rest:
             some(row_sums, row_codes, rest.index, 1)
     return function.compiled()
+
+
+def store_codes(function: v.Builder, values: Any, address: Any) -> None:
+    """Round a vector of float32 to the nearest even integers, add the argument zero_point, clip to low and high, and
+    store the results as 8-bit codes."""
+    count = int(values.type.count)
+    rounded = function.call(f"llvm.rint.v{count}f32", values.type, [values])
+    shifted = function.ir.fadd(rounded, function.broadcast(function["zero_point"], count))
+    above = function.call(
+        f"llvm.maxnum.v{count}f32", values.type, [shifted, function.broadcast(function["low"], count)]
+    )
+    within = function.call(
+        f"llvm.minnum.v{count}f32", values.type, [above, function.broadcast(function["high"], count)]
+    )
+    integers = function.ir.fptosi(within, v.lanes(32, count))
+    function.store(function.ir.trunc(integers, v.lanes(8, count)), address)

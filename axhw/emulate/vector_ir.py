@@ -93,10 +93,8 @@ def processor() -> Processor:
         raise AxhwError("Expected the package llvmlite to compile kernels with, found none: pip install llvmlite.")
     binding.initialize_native_target()
     binding.initialize_native_asmprinter()
-    features = binding.get_host_cpu_features()
-    return Processor(
-        name=binding.get_host_cpu_name(), features=frozenset(name for name, present in features.items() if present)
-    )
+    features = frozenset(name for name, present in _host_features().items() if present)
+    return Processor(name=binding.get_host_cpu_name(), features=features)
 
 
 class Builder:
@@ -250,20 +248,12 @@ def vector(values: Sequence[int], bits: int = 32) -> Any:
     return ir.Constant(lanes(bits, len(values)), list(values))
 
 
-def store_codes(function: Builder, values: Any, address: Any) -> None:
-    """Round a vector of float32 to the nearest even integers, add the argument zero_point, clip to low and high, and
-    store the results as 8-bit codes."""
-    count = int(values.type.count)
-    rounded = function.call(f"llvm.rint.v{count}f32", values.type, [values])
-    shifted = function.ir.fadd(rounded, function.broadcast(function["zero_point"], count))
-    above = function.call(
-        f"llvm.maxnum.v{count}f32", values.type, [shifted, function.broadcast(function["low"], count)]
-    )
-    within = function.call(
-        f"llvm.minnum.v{count}f32", values.type, [above, function.broadcast(function["high"], count)]
-    )
-    integers = function.ir.fptosi(within, lanes(32, count))
-    function.store(function.ir.trunc(integers, lanes(8, count)), address)
+def _host_features() -> Any:
+    """Instruction sets by LLVM's names; none where LLVM can not tell."""
+    try:
+        return binding.get_host_cpu_features()
+    except RuntimeError:
+        return binding.FeatureMap()
 
 
 def _bytes(kind: Any) -> int:
@@ -286,7 +276,7 @@ def _compile(text: str) -> Any:
     module = binding.parse_assembly(text)
     module.verify()
     machine = binding.Target.from_default_triple().create_target_machine(
-        cpu=found.name, features=binding.get_host_cpu_features().flatten(), opt=3
+        cpu=found.name, features=_host_features().flatten(), opt=3
     )
     tuning = binding.create_pipeline_tuning_options(speed_level=3)
     tuning.loop_unrolling = False
