@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,9 +24,9 @@ class _Moving(CodeLayer):
     def on_codes(self, x: Codes, coding: Quantization) -> Codes:
         return self.move(x)
 
+    @abstractmethod
     def move(self, x: npt.NDArray[Scalar]) -> npt.NDArray[Scalar]:
         """The output for a batch of anything."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)
