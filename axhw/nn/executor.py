@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from axhw.emulate.codes import Accumulators
 from axhw.emulate.conv import prepare_conv2d
 from axhw.emulate.gemm import gemm, prepare_gemm
 from axhw.emulate.prepared import Multiplication
@@ -56,8 +57,11 @@ class Executor:
         self._multiplications = {
             name: self._prepare(network.graph[name], layer) for name, layer in network.graph.weight_layers.items()
         }
-        self._constants = {name: product.constant for name, product in network.products.items()}
-        self._epilogues = {name: self._epilogue(name) for name in network.products if name in network.codings}
+        self._constants: dict[str, IntArray] = {}
+        self._epilogues: dict[str, Epilogue] = {}
+        self._fitting: dict[str, bool] = {}
+        for name in network.products:
+            self._fix(name)
         self._fused = frozenset(self._clips.values())
         # What layers are called with, gathered once: small batches take hardly longer than finding it.
         self._local = {
@@ -149,20 +153,40 @@ class Executor:
             threads=self._threads,
         )
 
-    def _weigh(self, node: Node, layer: WeightLayer, x: Value, target: Quantization | None) -> Value:
-        product = self.network.products[node.name]
+    def _fix(self, name: str) -> None:
+        """Work out, once for all batches, what is added to the sums of a layer and how they become codes."""
+        self._constants[name] = constant = self.network.products[name].constant
+        largest = self._multiplications[name].largest_sum + int(np.abs(constant).max(initial=0))
+        self._fitting[name] = largest < _LIMIT
+        if name in self.network.codings:
+            self._epilogues[name] = self._epilogue(name)
+
+    def sums(self, node: Node, x: Value) -> Accumulators:
+        """The sums of a layer with weights, without bias and other constants, shape (positions, outputs).
+
+        Parameters
+        ----------
+        node : Node
+        x : array of codes
+            A batch of the layer's inputs.
+        """
         multiplication = self._multiplications[node.name]
-        operands = x if isinstance(layer, Conv2d) else x.reshape(-1, x.shape[-1])
-        constant = self._constants[node.name]
-        if target is not None and multiplication.largest_sum + int(np.abs(constant).max(initial=0)) < _LIMIT:
-            codes = multiplication.codes(operands, self._epilogues[node.name])
-            return codes if isinstance(layer, Conv2d) else _shaped(codes, layer, x)
-        sums = multiplication(operands)
-        last = sums.transpose(0, 2, 3, 1) if sums.ndim == 4 else sums
-        total = last.astype(np.int64) + constant
+        if not isinstance(node.layer, Conv2d):
+            return multiplication(x.reshape(-1, x.shape[-1]))
+        sums = multiplication(x).transpose(0, 2, 3, 1)
+        by_position: Accumulators = sums.reshape(-1, sums.shape[-1])
+        return by_position
+
+    def _weigh(self, node: Node, layer: WeightLayer, x: Value, target: Quantization | None) -> Value:
+        if target is not None and self._fitting[node.name]:
+            multiplication, epilogue = self._multiplications[node.name], self._epilogues[node.name]
+            if isinstance(layer, Conv2d):
+                return multiplication.codes(x, epilogue)
+            return _shaped(multiplication.codes(x.reshape(-1, x.shape[-1]), epilogue), layer, x)
+        total = self.sums(node, x).astype(np.int64) + self._constants[node.name]
         self._check_accumulator(node.name, total, layer.terms)
         if target is None:
-            return _shaped(total.astype(np.float32) * product.unit, layer, x)
+            return _shaped(total.astype(np.float32) * self.network.products[node.name].unit, layer, x)
         # The sums hold the constant already.
         epilogue = self._epilogues[node.name]
         bare = replace(epilogue, constant=np.zeros_like(epilogue.constant))

@@ -9,30 +9,13 @@ import numpy as np
 from axhw.emulate.codes import Accumulators
 from axhw.nn.executor import Executor, Value
 from axhw.nn.graph import Node
-from axhw.nn.layers.products import Conv2d
 from axhw.nn.operand_statistics import FloatArray
 from axhw.nn.quantize import IntArray
 from axhw.nn.quantized import QuantizedProduct
 
 
 class SumExecutor(Executor):
-    """An executor that runs node by node, shows the sums of a layer before they become codes, and can correct it."""
-
-    def sums(self, node: Node, x: Value) -> Accumulators:
-        """The sums of a layer with weights, without bias and other constants, shape (positions, outputs).
-
-        Parameters
-        ----------
-        node : Node
-        x : array of codes
-            A batch of the layer's inputs.
-        """
-        multiplication = self._multiplications[node.name]
-        if not isinstance(node.layer, Conv2d):
-            return multiplication(x.reshape(-1, x.shape[-1]))
-        sums = multiplication(x).transpose(0, 2, 3, 1)
-        by_position: Accumulators = sums.reshape(-1, sums.shape[-1])
-        return by_position
+    """An executor that runs node by node, and can correct a layer on the way."""
 
     def run(self, node: Node, inputs: tuple[Value, ...]) -> Value:
         """The output of one node."""
@@ -41,9 +24,7 @@ class SumExecutor(Executor):
     def correct(self, name: str, product: QuantizedProduct) -> None:
         """Go on with another bias or other weight scales of a layer; its codes stay, so its kernel does."""
         self.network = replace(self.network, products={**self.network.products, name: product})
-        self._constants[name] = product.constant
-        if name in self._epilogues:
-            self._epilogues[name] = self._epilogue(name)
+        self._fix(name)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -11,6 +11,7 @@ unsigned  uint8 codes 0 to 255, affine: scale = (high - low) / 255, zero_point =
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
@@ -92,7 +93,7 @@ class Quantization:
             return (-127 if self.narrow else -128, 127)
         return (0, 255)
 
-    @property
+    @cached_property
     def affine(self) -> Affine:
         """One scale and zero point, as kernels take them."""
         low, high = self.code_range
