@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from axhw.errors import AxhwError
+from axhw.hdl.bits import pack_operands
 from axhw.hdl.pe.mac import MacSpec
 from axhw.hdl.pe.systolic import SystolicSpec
 from axhw.hdl.registry import DesignSpec, ElementSpec
@@ -17,7 +18,6 @@ from axhw.hdl.spec import MultiplierSpec
 from axhw.sim.activity import Activity, Mode, source_values, zero_delay_activity
 from axhw.sim.array_workload import workload_values
 from axhw.sim.bitparallel import evaluate, port_words
-from axhw.sim.bits import pack_operands
 from axhw.sim.clocked import run_clocked
 from axhw.sim.element import operand_grid, steady_inputs
 from axhw.sim.operands import OperandStream, uniform

@@ -11,10 +11,10 @@ import time
 import numpy as np
 import numpy.typing as npt
 
+from axhw.hdl.bits import pack_operands
 from axhw.hdl.registry import parse
 from axhw.sim.activity import source_values, zero_delay_activity
 from axhw.sim.bitparallel import evaluate, port_words
-from axhw.sim.bits import pack_operands
 from axhw.sim.operands import uniform
 from axhw.sim.timed import timed_activity
 from axhw.synth.libraries import LibrarySource

@@ -1,6 +1,6 @@
 """Zero-delay simulation of mapped netlists, 64 input vectors in every machine word.
 
-The values of a net over all vectors are a row of words as in `axhw.sim.bits`. A gate is then a few bitwise
+The values of a net over all vectors are a row of words as in `axhw.hdl.bits`. A gate is then a few bitwise
 numpy operations on rows, whatever the number of vectors.
 """
 
@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from axhw.errors import AxhwError
-from axhw.sim.bits import Words
+from axhw.hdl.bits import Words
 from axhw.synth.liberty.function import BooleanFunction
 from axhw.synth.netlist import CONSTANT_0, CONSTANT_1, GateGraph, Netlist
 

@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from axhw.errors import AxhwError
+from axhw.hdl.bits import VECTORS_PER_WORD, Words, pack_operands, unpack_product
 from axhw.hdl.spec import IntegerArray
 from axhw.sim.bitparallel import evaluate
-from axhw.sim.bits import VECTORS_PER_WORD, Words, pack_operands, unpack_product
 from axhw.synth.liberty.function import BooleanFunction
 from axhw.synth.liberty.library import Cell, CellLibrary, FlipFlop
 from axhw.synth.netlist import GateGraph, Instance, Netlist

@@ -17,9 +17,9 @@ from typing import Literal
 import numpy as np
 
 from axhw.errors import AxhwError, VerificationError
+from axhw.hdl.bits import pack_operands, unpack_product
 from axhw.hdl.spec import MultiplierSpec
 from axhw.sim.bitparallel import evaluate, port_words
-from axhw.sim.bits import pack_operands, unpack_product
 from axhw.sim.product_table import output_port
 from axhw.synth.engines import Engine, run_script
 from axhw.synth.liberty.function import BooleanFunction

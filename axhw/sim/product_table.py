@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from axhw.errors import AxhwError, VerificationError
+from axhw.hdl.bits import VECTORS_PER_WORD, Words, exhaustive_words, unpack_product
 from axhw.hdl.registry import describe
 from axhw.hdl.spec import MultiplierSpec
 from axhw.sim.bitparallel import evaluate, port_words
-from axhw.sim.bits import VECTORS_PER_WORD, Words, exhaustive_words, unpack_product
 from axhw.synth.netlist import GateGraph, Netlist
 
 TableArray = npt.NDArray[np.int32]

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from axhw.errors import AxhwError, VerificationError
+from axhw.hdl.bits import VECTORS_PER_WORD, Words, pack_operands, unpack_product
 from axhw.hdl.spec import MultiplierSpec
 from axhw.sim.bitparallel import evaluate, port_words
-from axhw.sim.bits import VECTORS_PER_WORD, Words, pack_operands, unpack_product
 from axhw.sim.metrics import ErrorMetrics, factor_moments, sampled_metrics
 from axhw.sim.product_table import output_port
 from axhw.synth.netlist import GateGraph, Netlist

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from axhw.errors import AxhwError
+from axhw.hdl.bits import exhaustive_words, pack_operands, unpack_product
 from axhw.sim.bitparallel import evaluate, port_words
-from axhw.sim.bits import exhaustive_words, pack_operands, unpack_product
 from axhw.synth.liberty.function import BooleanFunction
 from axhw.synth.liberty.library import CellLibrary
 from axhw.synth.liberty.reader import embedded_library, read_library

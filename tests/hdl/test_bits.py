@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from axhw.sim.bits import exhaustive_words, pack_operands, unpack_product
+from axhw.hdl.bits import exhaustive_words, pack_operands, unpack_product
 
 
 @given(st.data(), st.integers(1, 64))
