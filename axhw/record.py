@@ -150,7 +150,7 @@ class DesignRecord:
             "family": self.multiplier.family,
             "width": self.multiplier.width,
             "signed": self.multiplier.signed,
-            "params": self.multiplier.parameters(),
+            "params": self.multiplier.shown_parameters(),
             "element": None if isinstance(self.spec, MultiplierSpec) else self.spec.kind,
             "library": cost.library,
             "engine": cost.engine,

@@ -19,6 +19,7 @@ from axhw.hdl.families.exact import ExactSpec
 from axhw.hdl.families.kulkarni import KulkarniSpec
 from axhw.hdl.families.lower_or import LowerOrSpec
 from axhw.hdl.families.mitchell import MitchellSpec
+from axhw.hdl.families.netlist import NetlistSpec
 from axhw.hdl.families.roup import RoupSpec
 from axhw.hdl.families.truncated import TruncatedSpec
 from axhw.hdl.pe.element import ProcessingElementSpec
@@ -44,6 +45,9 @@ FAMILIES: Mapping[str, type[MultiplierSpec]] = {
         LowerOrSpec,
     )
 }
+"""What users can spell. The gates of a `NetlistSpec` come from a file or a search, so it is not among them."""
+
+_SPECS: Mapping[str, type[MultiplierSpec]] = {**FAMILIES, NetlistSpec.family: NetlistSpec}
 
 ELEMENTS: Mapping[str, type[RegisteredSpec] | type[MacSpec] | type[SystolicSpec]] = {
     spec.kind: spec for spec in (RegisteredSpec, MacSpec, SystolicSpec)
@@ -88,11 +92,11 @@ def parameters_of(family: str) -> dict[str, Parameter]:
 
 def family_class(family: str) -> type[MultiplierSpec]:
     """The spec class of a family name."""
-    if not isinstance(family, str) or family not in FAMILIES:
+    if not isinstance(family, str) or family not in _SPECS:
         near = difflib.get_close_matches(str(family), FAMILIES, n=1)
         hint = f" (did you mean {near[0]}?)" if near else ""
         raise AxhwError(f"Expected a multiplier family out of {', '.join(FAMILIES)}, found {family!r}{hint}.")
-    return FAMILIES[family]
+    return _SPECS[family]
 
 
 def create(family: str, parameters: Mapping[str, Any]) -> MultiplierSpec:

@@ -152,6 +152,10 @@ class MultiplierSpec(ABC):
         common = {field.name for field in dataclasses.fields(MultiplierSpec)}
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name not in common}
 
+    def shown_parameters(self) -> dict[str, Any]:
+        """The parameters as lists of designs show them."""
+        return self.parameters()
+
     @property
     def name(self) -> str:
         """A stable name, valid as a file name and as a Verilog identifier, e.g. ``roup8s_p2_r3``.
