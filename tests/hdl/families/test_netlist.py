@@ -14,7 +14,7 @@ from axhw.hdl.registry import describe, parse, restore
 
 
 def array(width, *, signed, drop=()):
-    """An array of AND gates summed by half adders, Baugh-Wooley where signed, without the cells (i of a, j of b) of `drop`."""
+    """ANDs summed by half adders, Baugh-Wooley where signed, without the cells (bit of a, bit of b) of `drop`."""
     gates = []
 
     def gate(name, x=0, y=0):
