@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 a check of a design failed, 2 bad usage or input, 130 inte
 from __future__ import annotations
 
 import importlib
+import keyword
 import os
 import sys
 import warnings
@@ -17,6 +18,8 @@ from axhw.errors import AxhwError, VerificationError
 
 _COMMANDS = {
     "gen": "generate, synthesise, prove and cost one multiplier",
+    "import": "make a design of your own Verilog, BLIF, CGP chromosome or table",
+    "evolve": "search netlists by Cartesian genetic programming",
     "sweep": "generate a grid of designs on all processors or a cluster",
     "families": "list the multiplier families and their parameters",
     "libraries": "list the cell libraries that come with axhw",
@@ -33,6 +36,10 @@ _COMMANDS = {
 }
 
 
+def _module(command: str) -> str:
+    return f"{command}_" if keyword.iskeyword(command) else command
+
+
 class _LazyGroup(click.Group):
     """Imports a command when it is used, so that ``axhw --help`` starts at once."""
 
@@ -42,7 +49,7 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"axhw.cli.{cmd_name}").command
+        command: click.Command = importlib.import_module(f"axhw.cli.{_module(cmd_name)}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
