@@ -37,6 +37,10 @@ def default_root() -> Path:
     return Path(chosen).expanduser() if chosen else platformdirs.user_data_path("axhw")
 
 
+class UnknownDesignError(AxhwError):
+    """No design of the store has that name or key."""
+
+
 @dataclass(frozen=True)
 class Entry:
     """One stored design: its document and the folder of its files."""
@@ -124,8 +128,10 @@ class Store:
 
         Raises
         ------
+        UnknownDesignError
+            If there is none.
         AxhwError
-            If there is none, or if a key prefix is ambiguous.
+            If a key prefix is ambiguous.
         """
         entries = list(self.designs())
         named = [entry for entry in entries if entry.name == word]
@@ -135,7 +141,7 @@ class Store:
         if len(keyed) > 1:
             raise AxhwError(f"Expected a key that only one design has, found {len(keyed)} beginning with {word}.")
         if not keyed:
-            raise AxhwError(
+            raise UnknownDesignError(
                 f"Expected the name or key of a stored design, found {word!r}, which the store {self.root} "
                 "does not hold: make it with `axhw gen`, or see `axhw ls`."
             )

@@ -1,0 +1,114 @@
+"""The shipped designs in one archive: their documents are read from it, their files unpacked when they are needed.
+
+``designs.zip`` holds a folder for each record with its document and its netlists. Product tables take more room than
+all of that, and are made of the golden model when a design is unpacked; `DesignRecord.table` holds them against the
+digest of the table that was proved.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from axhw.errors import AxhwError
+from axhw.hdl.spec import MultiplierSpec
+from axhw.record import DesignRecord
+from axhw.store import Entry, Store
+
+SHIPPED = Path(__file__).with_name("designs.zip")
+
+_DOCUMENT = "design.json"
+_TABLE = "lut.npy"
+# The same designs make the same archive, whenever it is written.
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+@dataclass(frozen=True)
+class Archive:
+    """Designs in a zip file.
+
+    Attributes
+    ----------
+    path : Path
+    """
+
+    path: Path = SHIPPED
+
+    @functools.cached_property
+    def documents(self) -> Mapping[str, Mapping[str, Any]]:
+        """The document of every design by key, in the order of the archive.
+
+        Raises
+        ------
+        AxhwError
+            If the archive cannot be read.
+        """
+        try:
+            with zipfile.ZipFile(self.path) as archive:
+                names = [name for name in archive.namelist() if name.endswith(f"/{_DOCUMENT}")]
+                return {name.partition("/")[0]: json.loads(archive.read(name)) for name in names}
+        except (OSError, ValueError, zipfile.BadZipFile) as error:
+            raise self._damaged(error) from error
+
+    @functools.cached_property
+    def summaries(self) -> list[dict[str, Any]]:
+        """`DesignRecord.summary` of every design."""
+        entries = (Entry(key, self.path / key, document) for key, document in self.documents.items())
+        return [DesignRecord.from_entry(entry).summary() for entry in entries]
+
+    def unpack(self, key: str, store: Store) -> Entry:
+        """A design with its files, which are kept beside the designs of the store.
+
+        Raises
+        ------
+        AxhwError
+            If the archive cannot be read or the store not be written to.
+        """
+        place = Store(store.root / "library" / self._digest)
+        if (entry := place.get(key)) is not None:
+            return entry
+        document = self.documents[key]
+        try:
+            with zipfile.ZipFile(self.path) as archive:
+                names = [name for name in archive.namelist() if name.startswith(f"{key}/")]
+                files = {name.partition("/")[2]: archive.read(name) for name in names}
+        except (OSError, zipfile.BadZipFile) as error:
+            raise self._damaged(error) from error
+        files.pop(_DOCUMENT)
+        if document["verification"]["table_sha256"] is not None:
+            files[_TABLE] = _table(DesignRecord.from_entry(Entry(key, self.path / key, document)).multiplier)
+        return place.put(key, document, files)
+
+    @functools.cached_property
+    def _digest(self) -> str:
+        return hashlib.sha256(self.path.read_bytes()).hexdigest()[:16]
+
+    def _damaged(self, error: Exception) -> AxhwError:
+        return AxhwError(f"Expected the designs that come with axhw in {self.path}, found {error}: install axhw again.")
+
+
+def write_archive(path: Path, records: Iterable[DesignRecord]) -> None:
+    """An archive of records, in their order; equal records give an equal file."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for record in records:
+            for file in sorted(record.folder.iterdir()):
+                if file.name != _TABLE:
+                    entry = zipfile.ZipInfo(f"{record.key}/{file.name}", _EPOCH)
+                    entry.compress_type = zipfile.ZIP_DEFLATED
+                    archive.writestr(entry, file.read_bytes(), compresslevel=9)
+
+
+def _table(spec: MultiplierSpec) -> bytes:
+    codes = spec.operand_codes()
+    buffer = io.BytesIO()
+    np.save(buffer, spec.reference(codes[:, None], codes).astype(np.int32), allow_pickle=False)
+    return buffer.getvalue()
