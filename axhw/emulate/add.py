@@ -9,20 +9,23 @@ bit. A table of all 65,536 sums gives them too, but needs one load per element w
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
 from axhw.emulate import vector_ir as v
+from axhw.emulate.calls import Kernel, address_of
 from axhw.emulate.codes import Codes, check_codes, code_dtype
+from axhw.emulate.program import Program
 from axhw.emulate.requantize import store_codes
-from axhw.emulate.threads import run_all, thread_count
+from axhw.emulate.threads import parts, run, thread_count
 from axhw.errors import AxhwError
 
 _LANES = 16
-# Elements below which another thread does not pay.
-_PIECE = 1 << 18
+_MOST_ELEMENTS = 1 << 18
+_ELEMENT = 0.2
+"""Nanoseconds an element takes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,16 +86,19 @@ def add_codes(
     flat = [np.ascontiguousarray(codes.transpose(order)).reshape(-1) for codes in (a, b)]
     target = result.transpose(order).reshape(-1)
     kernel = add_kernel(a_coding.dtype == np.int8, b_coding.dtype == np.int8)
+    addresses = [address_of(codes) for codes in (*flat, target)]
     constants = (
         *(a_coding.zero_point, b_coding.zero_point, a_coding.scale, b_coding.scale, output.scale),
         *(float(output.zero_point), float(output.low), float(output.high)),
     )
-
-    def piece(first: int, last: int) -> None:
-        kernel(*(flat[0][first:last], flat[1][first:last], target[first:last], last - first, *constants))
-
-    pieces = [(first, min(first + _PIECE, len(target))) for first in range(0, len(target), _PIECE)]
-    run_all([partial(piece, *ends) for ends in pieces], thread_count(threads))
+    count = len(target)
+    used = parts(thread_count(threads), _ELEMENT * count)
+    step = max(min(-(-count // used), _MOST_ELEMENTS), 1)
+    tasks = [
+        [kernel.call(*[address + first for address in addresses], min(step, count - first), *constants)]
+        for first in range(0, count, step)
+    ]
+    run(Program(tasks), used)
     return result
 
 
@@ -112,7 +118,7 @@ def _decoded(codes: Codes, coding: Affine) -> npt.NDArray[np.float32]:
 
 
 @lru_cache(maxsize=4)
-def add_kernel(a_signed: bool, b_signed: bool) -> v.Kernel:
+def add_kernel(a_signed: bool, b_signed: bool) -> Kernel:
     """Compile the loop over vectors of elements; the last few go one by one."""
     function = v.Builder(
         "add_codes",

@@ -11,12 +11,12 @@ Limit: the floating-point units for large products; copying overlapping patches 
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from axhw.emulate.blocks import column_blocks
 from axhw.emulate.codes import CODE_COUNT
 from axhw.emulate.factors import Maps
 from axhw.emulate.patches import Patches
+from axhw.emulate.product import Interpreted, Sums
 from axhw.emulate.tables import WeightColumns
 
 FLOAT32_EXACT = 2**24
@@ -25,7 +25,7 @@ _BLOCK_BYTES = 1 << 23
 _WIDEST = 1 << 20
 
 
-class Blas:
+class Blas(Interpreted):
     """A product [M, K] by [K, N] per group, by BLAS on mapped operands."""
 
     def __init__(self, weights: WeightColumns, maps: Maps) -> None:
@@ -46,11 +46,7 @@ class Blas:
             for group in range(groups)
         ]
 
-    def sources(self, patches: Patches, threads: int) -> tuple[Patches, ...]:
-        """The patches as they are."""
-        return (patches,)
-
-    def add(self, sources: tuple[Patches, ...], rows: slice, block: int, out: npt.NDArray[np.int32]) -> None:
+    def add(self, sources: tuple[Patches, ...], rows: slice, block: int, out: Sums) -> None:
         """Write the sums of a group for some rows to `out`, shape (rows, N)."""
         (patches,) = sources
         found = self.blocks[block]

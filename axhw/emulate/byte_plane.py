@@ -15,6 +15,7 @@ Limit: thirteen operations for 64 products, half of that for one plane of bytes,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -23,11 +24,13 @@ import numpy.typing as npt
 
 from axhw.emulate import vector_ir as v
 from axhw.emulate.blocks import Block, column_blocks
+from axhw.emulate.calls import Call, Fixed, Kernel, fixed, within
 from axhw.emulate.codes import CODE_COUNT
 from axhw.emulate.lookup import VBMI_LANES, load_plane, permuted
-from axhw.emulate.patches import Patches, Positions
+from axhw.emulate.patches import Patches, Places
+from axhw.emulate.product import Compiled, Operand, Target
+from axhw.emulate.scratch import aligned, scratch
 from axhw.emulate.tables import WeightColumns
-from axhw.emulate.threads import aligned, scratch
 from axhw.emulate.transpose import transpose_bytes, transposed
 
 _MOST_TERMS = 256
@@ -38,7 +41,7 @@ _VECTORS = 4
 _CHUNK = _VECTORS * VBMI_LANES
 
 
-class BytePlane:
+class BytePlane(Compiled):
     """A product [M, K] by [K, N] per group, through tables in registers.
 
     Needs AVX-512 VBMI.
@@ -48,6 +51,8 @@ class BytePlane:
     planes : int
         Bytes that hold the differences of products of one weight, 1 or 2.
     """
+
+    work_bytes = 4 * _COLUMNS * _CHUNK
 
     def __init__(self, weights: WeightColumns, *, planes: int) -> None:
         groups, terms, columns = weights.column.shape
@@ -60,48 +65,34 @@ class BytePlane:
         products = weights.by_raw_code().astype(np.int64)
         lowest = products.min(axis=0)
         self._kernel = byte_plane_kernel(planes)
-        self._sources = v.fixed(byte_sources(products - lowest, planes))
+        self._sources = fixed(byte_sources(products - lowest, planes))
         by_column = weights.column.transpose(0, 2, 1).reshape(groups * columns, terms)
         self._column = np.ascontiguousarray(by_column)
         self._constant = (lowest[by_column].sum(axis=1) & 0xFFFFFFFF).astype(np.uint32).view(np.int32)
 
     def sources(self, patches: Patches, threads: int) -> tuple[Patches, ...]:
         """The codes by channel: `base` then counts pixels, `offset` says where a term begins among all planes."""
-        pixels = len(patches.codes) // max(patches.channels, 1)
-        # A chunk may begin at the last pixel, and the last term reaches as far behind it as it is shifted.
-        shift = int(patches.offset.max(initial=0)) // max(patches.channels, 1)
-        plane = pixels + shift + _CHUNK
-        planes = scratch.array("planes", (patches.channels, plane), np.uint8)
-        transpose_bytes(patches.codes.reshape(pixels, patches.channels), planes[:, :pixels])
+        there = patches.places
+        channels = max(there.channels, 1)
+        pixels = len(patches.codes) // channels
         groups = max(len(self._column) // max(self._columns, 1), 1)
-        places = patches.offset + patches.group_step * np.arange(groups)[:, None]
-        channels = max(patches.channels, 1)
-        return (
-            Patches(
-                codes=planes.reshape(-1),
-                base=patches.base // channels,
-                offset=places % channels * plane + places // channels,
-                group_step=0,
-                channels=1,
-            ),
-        )
+        plane, places = _by_channel(there, pixels, groups)
+        planes = scratch.array("planes", (there.channels, plane), np.uint8)
+        transpose_bytes(patches.codes.reshape(pixels, there.channels), planes[:, :pixels])
+        return (Patches(codes=planes.reshape(-1), places=places),)
 
-    def add(self, sources: tuple[Patches, ...], rows: slice, block: int, out: npt.NDArray[np.int32]) -> None:
-        """Write the sums of a block of columns for some rows to `out`, shape (rows, width of the block)."""
-        (patches,) = sources
+    def calls(self, sources: Sequence[Operand], rows: slice, block: int, out: Target) -> list[Call]:
+        """What writes the sums of a block of columns for some rows."""
+        (codes,) = sources
         found = self.blocks[block]
-        pixels = patches.base[rows]
-        first, last = int(pixels[0]), int(pixels[-1]) + 1
-        places = _places(pixels, first, -(-(last - first) // VBMI_LANES) * VBMI_LANES)
+        first, count, row_of = _rows_of_pixels(codes.places, rows.start, rows.stop)
         columns = np.arange(found.first, found.first + found.width) % max(len(self._column), 1)
         columns[found.count :] = found.first
         terms = self._column.shape[1]
-        work = scratch.array("byte planes", (_COLUMNS, _CHUNK), np.int32)
-        self._kernel(
-            *(patches.codes, first, last - first, places, patches.offset, columns // max(self._columns, 1)),
-            *(self._sources, self._column[columns], terms, self._constant[columns], found.width, work),
-            *(out, out.strides[0] // out.itemsize),
-        )
+        group = columns // max(self._columns, 1)
+        read = (codes.address, first, count, row_of, codes.places.offset, group)
+        weights = (self._sources, self._column[columns], terms, self._constant[columns])
+        return [self._kernel.call(*read, *weights, found.width, within(0), out.address, out.stride)]
 
 
 def byte_sources(entries: npt.NDArray[np.int64], planes: int) -> npt.NDArray[np.generic]:
@@ -112,15 +103,30 @@ def byte_sources(entries: npt.NDArray[np.int64], planes: int) -> npt.NDArray[np.
     return result
 
 
-def _places(pixels: Positions, first: int, count: int) -> Positions:
-    """Row of the output at each pixel from the first on, -1 where there is none."""
-    places = np.full(count, -1, np.int64)
-    places[pixels - first] = np.arange(len(pixels))
-    return places
+@lru_cache(maxsize=64)
+def _by_channel(places: Places, pixels: int, groups: int) -> tuple[int, Places]:
+    """Codes of a plane, and where the codes of planes lie."""
+    channels = max(places.channels, 1)
+    # A chunk may begin at the last pixel, and the last term reaches as far behind it as it is shifted.
+    plane = pixels + int(places.offset.max(initial=0)) // channels + _CHUNK
+    of_terms = places.offset + places.group_step * np.arange(groups)[:, None]
+    offset = of_terms % channels * plane + of_terms // channels
+    return plane, Places(base=places.base // channels, offset=offset, group_step=0, channels=1)
+
+
+@lru_cache(maxsize=64)
+def _rows_of_pixels(places: Places, start: int, stop: int) -> tuple[int, int, Fixed]:
+    """The first pixel of some rows of the output, how many pixels there are, and the row at each, counted from the
+    first one, or -1 where there is none."""
+    pixels = places.base[start:stop]
+    first, last = int(pixels[0]), int(pixels[-1]) + 1
+    row_of = np.full(-(-(last - first) // VBMI_LANES) * VBMI_LANES, -1, np.int64)
+    row_of[pixels - first] = np.arange(len(pixels))
+    return first, last - first, fixed(row_of)
 
 
 @lru_cache(maxsize=2)
-def byte_plane_kernel(planes: int) -> v.Kernel:
+def byte_plane_kernel(planes: int) -> Kernel:
     """Compile the loops over chunks of pixels, sixteen columns, and terms."""
     function = v.Builder(
         "byte_plane",

@@ -9,18 +9,19 @@ Limit: the eight registers of an activation come from the level-2 cache, and for
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from axhw.emulate import vector_ir as v
 from axhw.emulate.blocks import column_blocks
 from axhw.emulate.byte_plane import add_bytes, byte_sources, byte_sums, joined
+from axhw.emulate.calls import Call, Kernel, fixed
 from axhw.emulate.codes import CODE_COUNT
 from axhw.emulate.lookup import VBMI_LANES, load_plane
-from axhw.emulate.patches import Patches
+from axhw.emulate.product import Compiled, Operand, Target
 from axhw.emulate.tables import WeightColumns
 
 _PLANES = 2
@@ -29,7 +30,7 @@ _WIDEST = 512
 _VECTORS = 4
 
 
-class ByteRow:
+class ByteRow(Compiled):
     """A product [M, K] by [K, N] per group through one table, its rows in registers.
 
     Needs AVX-512 VBMI and products of one weight within 16 bits of each other.
@@ -40,7 +41,7 @@ class ByteRow:
         self.blocks = column_blocks(groups, columns, widest=_WIDEST, narrowest=VBMI_LANES)
         products = weights.by_raw_code().astype(np.int64)
         lowest = products.min(axis=0)
-        self._sources = v.fixed(byte_sources((products - lowest).T, _PLANES))
+        self._sources = fixed(byte_sources((products - lowest).T, _PLANES))
         # Even lanes come out in the first half of a vector of sums, odd ones in the second.
         lane = np.concatenate([np.arange(0, VBMI_LANES, 2), np.arange(1, VBMI_LANES, 2)])
         self._prepared = []
@@ -53,27 +54,21 @@ class ByteRow:
             constant = np.zeros(block.width, np.int64)
             constant[: block.count] = lowest[chosen].sum(axis=0)
             wrapped = (constant & 0xFFFFFFFF).astype(np.uint32).view(np.int32)
-            self._prepared.append((v.fixed(by_lane), v.fixed(wrapped)))
+            self._prepared.append((fixed(by_lane), fixed(wrapped)))
 
-    def sources(self, patches: Patches, threads: int) -> tuple[Patches, ...]:
-        """The patches as they are."""
-        return (patches,)
-
-    def add(self, sources: tuple[Patches, ...], rows: slice, block: int, out: npt.NDArray[np.int32]) -> None:
-        """Write the sums of a block of columns for some rows to `out`, shape (rows, width of the block)."""
-        (patches,) = sources
+    def calls(self, sources: Sequence[Operand], rows: slice, block: int, out: Target) -> list[Call]:
+        """What writes the sums of a block of columns for some rows."""
+        (codes,) = sources
         found = self.blocks[block]
         column, constant = self._prepared[block]
-        base = patches.base[rows]
-        offset = patches.offset_of(found.group)
-        byte_row_kernel()(
-            *(patches.codes, base, len(base), offset, len(offset), self._sources, column, constant, found.width),
-            *(out, out.strides[0] // out.itemsize),
-        )
+        offset = codes.places.offset_of(found.group)
+        read = (codes.address, codes.places.base_address(rows), rows.stop - rows.start, offset, codes.places.terms)
+        weights = (self._sources, column, constant, found.width)
+        return [byte_row_kernel().call(*read, *weights, out.address, out.stride)]
 
 
 @lru_cache(maxsize=1)
-def byte_row_kernel() -> v.Kernel:
+def byte_row_kernel() -> Kernel:
     """Compile the loops over vectors of columns, rows and terms."""
     function = v.Builder(
         "byte_row",

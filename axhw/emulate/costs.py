@@ -2,7 +2,8 @@
 
 Nanoseconds on one core of a Zen 5 with registers of 512 bits, fitted to measurements of `benchmarks/emulation.py` by
 eye. On other processors all kernels are slower alike, by the width of their registers for those that stream lines, so
-only the order of the estimates is used. They depend on shapes alone: a layer gets the same kernel every time.
+only the order of the estimates is used, and roughly their size to tell what is worth sharing among threads
+(`axhw.emulate.threads`). They depend on shapes alone: a layer gets the same kernel every time.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from axhw.emulate import vector_ir as v
 from axhw.emulate.blocks import column_blocks
 from axhw.emulate.codes import CODE_COUNT
 
-_CALL = 15_000.0
+CALL = 15_000.0
 _LINE = {512: 0.64, 256: 0.42, 128: 0.4}
 _BUILT_ENTRY = {8: 0.034, 16: 0.067}
 _DOT = {8: (0.045, 0.0020), 16: (0.05, 0.0045)}
@@ -58,7 +59,7 @@ def row_table_time(work: Work, *, bits: int, planes: int = 1) -> float:
     for block in column_blocks(1, work.columns, widest=512 // bits, narrowest=128 // bits):
         line = _LINE[block.width * bits] * _width_factor()
         build = CODE_COUNT * block.width * _BUILT_ENTRY[bits]
-        total += _CALL + work.terms * (work.rows * line + build)
+        total += CALL + work.terms * (work.rows * line + build)
     return work.groups * total * planes
 
 
@@ -67,13 +68,13 @@ def dot_time(work: Work, *, bits: int, mapped: bool, blocks: int = 1) -> float:
     fixed, per_column = _DOT[bits]
     columns = -(-work.columns // 8) * 8
     sums = work.rows * work.terms * (fixed + per_column * columns) * _width_factor()
-    return work.groups * (sums + _CALL * blocks) + (work.codes * _MAPPED_CODE[bits] if mapped else 0.0)
+    return work.groups * (sums + CALL * blocks) + (work.codes * _MAPPED_CODE[bits] if mapped else 0.0)
 
 
 def blas_time(work: Work, *, terms: int) -> float:
     """Of a mapped product in floating point, copies of patches included."""
     rows = work.groups * work.rows * work.terms
-    return terms * (_CALL * work.groups + rows * (_COPIED + _MULTIPLIED * work.columns))
+    return terms * (CALL * work.groups + rows * (_COPIED + _MULTIPLIED * work.columns))
 
 
 def byte_plane_time(work: Work, *, planes: int) -> float:
@@ -81,18 +82,18 @@ def byte_plane_time(work: Work, *, planes: int) -> float:
     lanes = -(-work.pixels // 64) * 64
     columns = -(-work.groups * work.columns // 16) * 16
     per_place = work.terms * planes * _BYTE_PLANE_TERM + _BYTE_PLANE_OUTPUT
-    return _CALL + lanes * columns * per_place + work.codes * _TRANSPOSED_CODE
+    return CALL + lanes * columns * per_place + work.codes * _TRANSPOSED_CODE
 
 
 def byte_row_time(work: Work) -> float:
     """Of tables in registers with lanes along columns."""
     vectors = -(-work.columns // 64)
-    return work.groups * (_CALL + work.rows * work.terms * (_BYTE_ROW_TERM + _BYTE_ROW_VECTOR * vectors))
+    return work.groups * (CALL + work.rows * work.terms * (_BYTE_ROW_TERM + _BYTE_ROW_VECTOR * vectors))
 
 
 def gather_time(work: Work) -> float:
     """Of one load a product."""
-    return _CALL + work.rows * work.groups * work.columns * work.terms * _GATHERED
+    return CALL + work.rows * work.groups * work.columns * work.terms * _GATHERED
 
 
 def _width_factor() -> float:

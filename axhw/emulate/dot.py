@@ -14,7 +14,6 @@ Limit: two such instructions a cycle while the block of weights, 64 columns, sta
 
 from __future__ import annotations
 
-import ctypes
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -24,8 +23,10 @@ import numpy.typing as npt
 
 from axhw.emulate import vector_ir as v
 from axhw.emulate.blocks import Block
+from axhw.emulate.calls import Call, Fixed, Kernel, fixed
 from axhw.emulate.patches import Patches
-from axhw.emulate.threads import aligned
+from axhw.emulate.product import Operand, Target
+from axhw.emulate.scratch import aligned
 
 # Bytes of activations, read as one 32-bit number.
 _GROUP_BYTES = 4
@@ -107,28 +108,24 @@ class Dot:
         """The patches with codes that may be read four bytes at a time."""
         return patches if self._run * self._bits // 8 % _GROUP_BYTES == 0 else patches.with_slack()
 
-    def add(
-        self, patches: Patches, rows: slice, block: int, out: npt.NDArray[np.int32], *, group: int, onto: bool
-    ) -> None:
-        """Write the sums of a block for some rows to `out`, or add them to it.
+    def calls(self, codes: Operand, rows: slice, block: int, out: Target, *, group: int, onto: bool) -> list[Call]:
+        """What writes the sums of a block for some rows to `out`, or adds them to it.
 
         Parameters
         ----------
-        patches : Patches
-            Of codes as `source` gives them, or mapped.
+        codes : Operand
+            As `source` gives them, or mapped.
         """
         per_group = _GROUP_BYTES * 8 // self._bits
-        starts = patches.offset_of(group)[:: self._run]
-        offset = (starts[:, None] + np.arange(0, self._run, per_group)).reshape(-1)
-        base = patches.base[rows]
-        stride = out.strides[0] // out.itemsize
+        offset = codes.places.offset_of(group, run=self._run, step=per_group)
+        read = (codes.address, codes.places.base_address(rows), rows.stop - rows.start, offset, len(offset.array))
+        calls = []
         for part in self._parts[block]:
-            target = out[:, part.columns]
-            start, start_stride = (target, stride) if onto else (part.zero, 0)
-            part.kernel(
-                *(patches.codes, base, len(base), offset, len(offset), part.weights, part.panels, self._flip),
-                *(part.constant, start, start_stride, target, stride),
-            )
+            target = out.column(part.columns.start)
+            start, start_stride = (target, out.stride) if onto else (part.zero, 0)
+            written = (part.constant, start, start_stride, target, out.stride)
+            calls.append(part.kernel.call(*read, part.weights, part.panels, self._flip, *written))
+        return calls
 
     def _prepared(self, weights: npt.NDArray[np.int64], block: Block) -> list[_Part]:
         chosen = weights[block.group, :, block.first : block.first + block.count]
@@ -154,9 +151,9 @@ class Dot:
                     columns=columns,
                     panels=panels,
                     kernel=dot_kernel(code),
-                    weights=v.fixed(laid_out),
-                    constant=v.fixed(_wrapped(constant[columns])),
-                    zero=v.fixed(np.zeros(columns.stop - first, np.int32)),
+                    weights=fixed(laid_out),
+                    constant=fixed(_wrapped(constant[columns])),
+                    zero=fixed(np.zeros(columns.stop - first, np.int32)),
                 )
             )
             first = columns.stop
@@ -169,10 +166,10 @@ class _Part:
 
     columns: slice
     panels: int
-    kernel: v.Kernel
-    weights: ctypes.c_void_p
-    constant: ctypes.c_void_p
-    zero: ctypes.c_void_p
+    kernel: Kernel
+    weights: Fixed
+    constant: Fixed
+    zero: Fixed
 
 
 def _wrapped(values: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
@@ -198,7 +195,7 @@ def _code(bits: int, columns: int) -> DotCode:
 
 
 @lru_cache(maxsize=64)
-def dot_kernel(code: DotCode) -> v.Kernel:
+def dot_kernel(code: DotCode) -> Kernel:
     """Compile the kernel of one panel."""
     function = v.Builder(
         "dot",

@@ -9,20 +9,21 @@ Limit: three loads a product.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
-import numpy.typing as npt
 
 from axhw.emulate import vector_ir as v
 from axhw.emulate.blocks import Block, column_blocks
-from axhw.emulate.patches import Patches
+from axhw.emulate.calls import Call, Kernel
+from axhw.emulate.product import Compiled, Operand, Target
 from axhw.emulate.tables import WeightColumns
 
 _WIDEST = 256
 
 
-class Gather:
+class Gather(Compiled):
     """A product [M, K] by [K, N] per group, one load a product."""
 
     def __init__(self, weights: WeightColumns) -> None:
@@ -34,25 +35,25 @@ class Gather:
         self._column = np.ascontiguousarray(by_column)
         self._group = np.arange(groups * columns, dtype=np.int64) // max(columns, 1)
 
-    def sources(self, patches: Patches, threads: int) -> tuple[Patches, ...]:
-        """The patches as they are."""
-        return (patches,)
-
-    def add(self, sources: tuple[Patches, ...], rows: slice, block: int, out: npt.NDArray[np.int32]) -> None:
-        """Write the sums of a block of columns for some rows to `out`, shape (rows, width of the block)."""
-        (patches,) = sources
+    def calls(self, sources: Sequence[Operand], rows: slice, block: int, out: Target) -> list[Call]:
+        """What writes the sums of a block of columns for some rows."""
+        (codes,) = sources
         found = self.blocks[block]
-        base = patches.base[rows]
         columns = slice(found.first, found.first + found.count)
-        gather_kernel()(
-            *(patches.codes, base, len(base), patches.offset, self._group[columns] * patches.group_step),
-            *(self._products, self._products.shape[1], self._column[columns], len(patches.offset), found.count),
-            *(out, out.strides[0] // out.itemsize),
+        shift = self._group[columns] * codes.places.group_step
+        read = (
+            codes.address,
+            codes.places.base_address(rows),
+            rows.stop - rows.start,
+            codes.places.offset_of(0),
+            shift,
         )
+        table = (self._products, self._products.shape[1], self._column[columns], codes.places.terms)
+        return [gather_kernel().call(*read, *table, found.count, out.address, out.stride)]
 
 
 @lru_cache(maxsize=1)
-def gather_kernel() -> v.Kernel:
+def gather_kernel() -> Kernel:
     """Compile the loops over rows, columns and terms."""
     function = v.Builder(
         "gather",

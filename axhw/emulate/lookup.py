@@ -6,49 +6,74 @@ up 64 codes at once. Elsewhere entries are loaded one by one.
 
 from __future__ import annotations
 
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from axhw.emulate import vector_ir as v
+from axhw.emulate.calls import Kernel, address_of, fixed, within
 from axhw.emulate.codes import CODE_COUNT
 from axhw.emulate.patches import Bytes
-from axhw.emulate.threads import aligned, run_all, scratch
+from axhw.emulate.program import Program
+from axhw.emulate.scratch import aligned, scratch
+from axhw.emulate.threads import run
 
 VBMI_LANES = 64
-_PIECE = 1 << 17
+_MOST_CODES = 1 << 17
+_LEAST_CODES = 1 << 15
 # Codes looked up one by one in a turn of the plain loop.
 _UNROLLED = 8
 # Kernels that read several codes at a time read a little behind the last.
 _SLACK = 8
 
 
-def look_up(codes: Bytes, table: npt.NDArray[np.generic], *, name: str, threads: int = 1) -> npt.NDArray[np.generic]:
-    """The entry of each code.
+class LookUp:
+    """A function of codes.
 
     Parameters
     ----------
-    codes : uint8 array, flat and contiguous
     table : array of 1 or 2 bytes an entry, shape (256,)
-    name : str
-        Of this thread's work space for the result, which lasts until the name is used again.
-
-    Returns
-    -------
-    array of the dtype of `table`, shape of `codes`; a few bytes may be read behind it
     """
-    result = scratch.array(name, (len(codes) + _SLACK,), table.dtype)[: len(codes)]
-    kernel = lookup_kernel(8 * table.itemsize, has_vbmi())
-    planes = byte_planes(table) if has_vbmi() else np.ascontiguousarray(table)
 
-    def piece(first: int, last: int) -> None:
-        kernel(codes[first:last], last - first, planes, result[first:last])
+    def __init__(self, table: npt.NDArray[np.generic]) -> None:
+        self._dtype = table.dtype
+        self._kernel = lookup_kernel(8 * table.itemsize, has_vbmi())
+        self._table = fixed(byte_planes(table) if has_vbmi() else table)
+        self._program = lru_cache(maxsize=16)(self._of_pieces)
 
-    pieces = [(first, min(first + _PIECE, len(codes))) for first in range(0, len(codes), _PIECE)]
-    run_all([partial(piece, *ends) for ends in pieces], threads)
-    return result
+    def __call__(self, codes: Bytes, *, name: str, threads: int = 1) -> npt.NDArray[np.generic]:
+        """The entry of each code.
+
+        Parameters
+        ----------
+        codes : uint8 array, flat and contiguous
+        name : str
+            Of this thread's work space for the result, which lasts until the name is used again.
+        threads : int
+            So many share in it if there is enough to do.
+
+        Returns
+        -------
+        array of the dtype of the table, shape of `codes`; a few bytes may be read behind it
+        """
+        count = len(codes)
+        result = scratch.array(name, (count + _SLACK,), self._dtype)[:count]
+        run(self._program(count, threads), threads, bases=(address_of(codes), address_of(result)))
+        return result
+
+    def _of_pieces(self, count: int, threads: int) -> Program:
+        return Program(
+            [
+                [
+                    self._kernel.call(
+                        within(1, first), last - first, self._table, within(2, first * self._dtype.itemsize)
+                    )
+                ]
+                for first, last in _pieces(count, threads)
+            ]
+        )
 
 
 def has_vbmi() -> bool:
@@ -80,8 +105,15 @@ def permuted(function: v.Builder, plane: list[Any], codes: Any) -> Any:
     return function.ir.select(in_upper_half, high, low)
 
 
+def _pieces(count: int, threads: int) -> list[tuple[int, int]]:
+    """Ends of the pieces that threads take."""
+    pieces = max(-(-count // _MOST_CODES), min(threads, count // _LEAST_CODES), 1)
+    step = -(-count // pieces // VBMI_LANES) * VBMI_LANES or 1
+    return [(first, min(first + step, count)) for first in range(0, count, step)]
+
+
 @lru_cache(maxsize=4)
-def lookup_kernel(bits: int, vbmi: bool) -> v.Kernel:
+def lookup_kernel(bits: int, vbmi: bool) -> Kernel:
     """Compile the loop over the codes of an array."""
     function = v.Builder(
         "look_up",

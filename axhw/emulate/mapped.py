@@ -9,25 +9,29 @@ Limit: that of the dot products times the number of terms; maps cost one look-up
 
 from __future__ import annotations
 
-import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
 from axhw.emulate.blocks import column_blocks
+from axhw.emulate.calls import Call, Fixed, fixed
 from axhw.emulate.codes import CODE_COUNT, code_values
 from axhw.emulate.dot import Dot, operand_bits
 from axhw.emulate.factors import Integers, Maps
-from axhw.emulate.lookup import look_up
+from axhw.emulate.lookup import LookUp
 from axhw.emulate.patches import Patches
+from axhw.emulate.product import Compiled, Operand, Target
+from axhw.emulate.rows import rows_kernel
 from axhw.emulate.tables import WeightColumns
 
 _WIDEST = 512
 _NARROWEST = 8
 
 
-class Mapped:
+class Mapped(Compiled):
     """A product [M, K] by [K, N] per group, of operands mapped by each term of `maps`.
 
     Parameters
@@ -47,26 +51,29 @@ class Mapped:
         """The patches mapped by each term."""
         return tuple(
             term.dot.source(patches)
-            if term.table is None
-            else dataclasses.replace(
-                patches, codes=look_up(patches.codes, term.table, threads=threads, name=f"map {i}")
-            )
+            if term.look_up is None
+            else Patches(codes=term.look_up(patches.codes, threads=threads, name=f"map {i}"), places=patches.places)
             for i, term in enumerate(self._terms)
         )
 
-    def add(self, sources: tuple[Patches, ...], rows: slice, block: int, out: npt.NDArray[np.int32]) -> None:
-        """Write the sums of a block of columns for some rows to `out`, shape (rows, width of the block)."""
+    def calls(self, sources: Sequence[Operand], rows: slice, block: int, out: Target) -> list[Call]:
+        """What writes the sums of a block of columns for some rows."""
+        found = self.blocks[block]
         if not self._terms:
-            out[...] = 0
-        for i, (term, patches) in enumerate(zip(self._terms, sources)):
-            term.dot.add(patches, rows, block, out, group=self.blocks[block].group, onto=i > 0)
+            zeros = _zeros(found.width)
+            count = rows.stop - rows.start
+            return [rows_kernel().call(zeros, 0, count, found.width, 0, zeros, out.address, out.stride)]
+        calls = []
+        for i, (term, codes) in enumerate(zip(self._terms, sources)):
+            calls += term.dot.calls(codes, rows, block, out, group=found.group, onto=i > 0)
+        return calls
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Term:
     """What to replace codes by, None for nothing, and the product."""
 
-    table: npt.NDArray[np.generic] | None
+    look_up: LookUp | None
     dot: Dot
 
 
@@ -96,4 +103,9 @@ def _term(weights: WeightColumns, maps: Maps, index: int, product: Mapped, run: 
         table = np.roll(left - lowest, roll).astype(np.uint8 if bits == 8 else np.int16)
     right = maps.right[weights.column, index]
     dot = Dot(right, product.blocks, bits=bits, flip=flip, lowest=lowest, run=run)
-    return _Term(table=table, dot=dot)
+    return _Term(look_up=None if table is None else LookUp(table), dot=dot)
+
+
+@lru_cache(maxsize=16)
+def _zeros(width: int) -> Fixed:
+    return fixed(np.zeros(width, np.int32))

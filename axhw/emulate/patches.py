@@ -7,15 +7,15 @@ the kernel. Padding is filled with the code of zero and multiplied like any othe
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from axhw.emulate.calls import Fixed, fixed
 from axhw.emulate.codes import Codes
 from axhw.errors import AxhwError
 
@@ -26,43 +26,69 @@ _SLACK = 4
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Patches:
-    """The left operand of a product, M rows of K codes for each group of columns.
+class Places:
+    """Where the codes of a left operand lie, M rows of K codes for each group of columns.
 
     Attributes
     ----------
-    codes : uint8 array, flat and contiguous
-        Bits of the codes, int8 or uint8; also what a kernel maps them to.
     base : int64 array, shape (M,)
     offset : int64 array, shape (K,)
     group_step : int
         Added to the offsets from one group to the next.
     channels : int
         Codes of a pixel: bases are multiples of it. Of a matrix K, its rows being the pixels.
-    slack : int
-        Bytes behind the codes that may be read: kernels that read four bytes at a time read behind the last code.
     """
 
-    codes: npt.NDArray[Any]
     base: Positions
     offset: Positions
     group_step: int
     channels: int
-    slack: int = 0
 
-    @property
-    def rows(self) -> int:
-        """M."""
-        return len(self.base)
+    @cached_property
+    def fixed_base(self) -> Fixed:
+        """The bases as kernels read them."""
+        return fixed(self.base)
+
+    def base_address(self, rows: slice) -> int:
+        """Where the bases of some rows begin."""
+        first: int = rows.start
+        return self.fixed_base + self.base.itemsize * first
 
     @property
     def terms(self) -> int:
         """K."""
         return len(self.offset)
 
-    def offset_of(self, group: int) -> Positions:
-        """The offsets of a group."""
-        return self.offset + group * self.group_step if group else self.offset
+    def of_terms(self, terms: slice) -> Places:
+        """Those of some terms."""
+        return _of_terms(self, terms.start, terms.stop)
+
+    def offset_of(self, group: int, *, run: int = 1, step: int = 1) -> Fixed:
+        """The offsets of a group: of every term, or of every `step` bytes of each run of so many terms."""
+        return _offset_of(self, group, run, step)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Patches:
+    """The left operand of a product.
+
+    Attributes
+    ----------
+    codes : uint8 array, flat and contiguous
+        Bits of the codes, int8 or uint8; also what a kernel maps them to.
+    places : Places
+    slack : int
+        Bytes behind the codes that may be read: kernels that read four bytes at a time read behind the last code.
+    """
+
+    codes: npt.NDArray[Any]
+    places: Places
+    slack: int = 0
+
+    @property
+    def rows(self) -> int:
+        """M."""
+        return len(self.places.base)
 
     def with_slack(self) -> Patches:
         """The same with a few bytes behind the codes that may be read, for which they are copied if need be."""
@@ -70,12 +96,12 @@ class Patches:
             return self
         codes = _with_slack(self.codes.shape)
         codes[...] = self.codes
-        return dataclasses.replace(self, codes=codes, slack=_SLACK)
+        return Patches(codes=codes, places=self.places, slack=_SLACK)
 
     def matrix(self, rows: slice, group: int) -> Bytes:
         """The codes of some rows, copied out: shape (rows, K)."""
-        offset = self.offset_of(group)
-        codes: Bytes = np.take(self.codes, self.base[rows, None] + offset)
+        offset = self.places.offset_of(group).array
+        codes: Bytes = np.take(self.codes, self.places.base[rows, None] + offset)
         return codes
 
 
@@ -144,26 +170,21 @@ class ConvShape:
             if padded != (height, width):
                 codes[...] = self.zero & 0xFF
             codes[:, top : top + height, left : left + width] = by_pixel
-        return Patches(
-            codes=codes.reshape(-1),
-            base=_bases(self, batch, height, width),
-            offset=_offsets(self, padded[1]),
-            group_step=self.channels // self.groups,
-            channels=self.channels,
-            slack=0 if in_place else _SLACK,
-        )
+        places = _image_places(self, batch, height, width)
+        return Patches(codes=codes.reshape(-1), places=places, slack=0 if in_place else _SLACK)
 
 
 def matrix_patches(a: Codes) -> Patches:
     """The rows of a matrix [M, K]."""
-    rows, terms = a.shape
-    return Patches(
-        codes=np.ascontiguousarray(a).view(np.uint8).reshape(-1),
-        base=_multiples(terms, rows),
-        offset=_multiples(1, terms),
-        group_step=0,
-        channels=terms,
-    )
+    return Patches(codes=np.ascontiguousarray(a).view(np.uint8).reshape(-1), places=matrix_places(*a.shape))
+
+
+@lru_cache(maxsize=256)
+def matrix_places(rows: int, terms: int, groups: int = 1) -> Places:
+    """Places of a matrix whose rows hold the terms of one group after the other."""
+    channels = groups * terms
+    base, offset = np.arange(rows, dtype=np.int64) * channels, np.arange(terms, dtype=np.int64)
+    return Places(base=base, offset=offset, group_step=terms, channels=channels)
 
 
 def _with_slack(shape: tuple[int, ...]) -> Bytes:
@@ -173,15 +194,20 @@ def _with_slack(shape: tuple[int, ...]) -> Bytes:
 
 
 @lru_cache(maxsize=256)
-def _multiples(step: int, count: int) -> Positions:
-    multiples = np.arange(count, dtype=np.int64) * step
-    multiples.setflags(write=False)
-    return multiples
+def _of_terms(places: Places, first: int, last: int) -> Places:
+    offset = places.offset[first:last]
+    return Places(base=places.base, offset=offset, group_step=places.group_step, channels=places.channels)
+
+
+@lru_cache(maxsize=1024)
+def _offset_of(places: Places, group: int, run: int, step: int) -> Fixed:
+    starts = places.offset[::run] + group * places.group_step
+    return fixed((starts[:, None] + np.arange(0, run, step)).reshape(-1))
 
 
 @lru_cache(maxsize=256)
-def _bases(shape: ConvShape, batch: int, height: int, width: int) -> Positions:
-    """First code of each patch, in the order of images, output rows, output columns."""
+def _image_places(shape: ConvShape, batch: int, height: int, width: int) -> Places:
+    """Bases in the order of images, output rows, output columns."""
     rows, columns = shape.output_size(height, width)
     top, left, bottom, right = shape.padding
     line = (width + left + right) * shape.channels
@@ -189,16 +215,13 @@ def _bases(shape: ConvShape, batch: int, height: int, width: int) -> Positions:
     down = np.arange(rows, dtype=np.int64) * shape.stride[0] * line
     along = np.arange(columns, dtype=np.int64) * shape.stride[1] * shape.channels
     base = (image[:, None, None] + down[:, None] + along).reshape(-1)
-    base.setflags(write=False)
-    return base
+    offset = _offsets(shape, width + left + right)
+    return Places(base=base, offset=offset, group_step=shape.channels // shape.groups, channels=shape.channels)
 
 
-@lru_cache(maxsize=256)
 def _offsets(shape: ConvShape, padded_width: int) -> Positions:
     """Place of each term within a patch, in the order of kernel rows, kernel columns, channels of a group."""
     down = np.arange(shape.kernel[0], dtype=np.int64) * shape.dilation[0] * padded_width * shape.channels
     along = np.arange(shape.kernel[1], dtype=np.int64) * shape.dilation[1] * shape.channels
     channel = np.arange(shape.channels // shape.groups, dtype=np.int64)
-    offset = (down[:, None, None] + along[:, None] + channel).reshape(-1)
-    offset.setflags(write=False)
-    return offset
+    return (down[:, None, None] + along[:, None] + channel).reshape(-1)

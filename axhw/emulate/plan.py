@@ -11,15 +11,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from axhw.emulate import costs
 from axhw.emulate import vector_ir as v
 from axhw.emulate.blas import Blas
-from axhw.emulate.blocks import Block
 from axhw.emulate.byte_plane import BytePlane
 from axhw.emulate.byte_row import ByteRow
 from axhw.emulate.costs import Work
@@ -28,7 +26,8 @@ from axhw.emulate.factors import Integers, Maps, exact_maps, integer_maps, line_
 from axhw.emulate.gather import Gather
 from axhw.emulate.lookup import has_vbmi
 from axhw.emulate.mapped import Mapped, can_multiply, reads_codes
-from axhw.emulate.patches import Patches
+from axhw.emulate.patches import Patches, matrix_places
+from axhw.emulate.product import Product, block_sums
 from axhw.emulate.residual import Residual
 from axhw.emulate.row_table import RowTable, entry_bits
 from axhw.emulate.tables import INT32_MAX, WeightColumns
@@ -42,22 +41,6 @@ PLANS = ("exact", "mapped", "row table", "residual", "byte plane", "byte residua
 _MOST_TERMS = 8
 _CHECKED_ROWS = 19
 _CHECKED_COLUMNS = 256
-
-
-class Product(Protocol):
-    """A prepared right operand: what every kernel provides."""
-
-    @property
-    def blocks(self) -> tuple[Block, ...]:
-        """Columns that are computed together, as the kernel cuts them."""
-
-    def sources(self, patches: Patches, threads: int) -> tuple[Patches, ...]:
-        """What `add` reads: the patches, or forms of them made once for all blocks and rows. They last until the
-        calling thread asks for others."""
-
-    def add(self, sources: tuple[Patches, ...], rows: slice, block: int, out: npt.NDArray[np.int32]) -> None:
-        """Write the sums of a block of columns for some rows to `out`, shape (rows, width of the block), modulo
-        2**32."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,20 +137,13 @@ def checked(candidate: Candidate, weights: WeightColumns, run: int) -> Product:
     seed = int.from_bytes(hashlib.sha256(repr(weights.column.shape).encode()).digest()[:8], "little")
     size = _CHECKED_ROWS * groups * terms
     codes = np.random.default_rng(seed).integers(0, 256, size + 4, dtype=np.uint8)
-    patches = Patches(
-        codes=codes[:size],
-        base=np.arange(_CHECKED_ROWS, dtype=np.int64) * groups * terms,
-        offset=np.arange(terms, dtype=np.int64),
-        group_step=terms,
-        channels=groups * terms,
-    )
+    patches = Patches(codes=codes[:size], places=matrix_places(_CHECKED_ROWS, terms, groups))
     sources = product.sources(patches, 1)
     every = slice(0, _CHECKED_ROWS)
     products = weights.by_raw_code()
     each = max(3, _CHECKED_COLUMNS // max(len(product.blocks), 1))
     for index, block in enumerate(product.blocks):
-        out = np.empty((_CHECKED_ROWS, block.width), np.int32)
-        product.add(sources, every, index, out)
+        out = block_sums(product, sources, every, index)
         # Some columns of each block, the ends among them: plain arithmetic takes its time.
         chosen = np.unique(np.linspace(0, block.count - 1, each).astype(np.intp))
         group, column = np.divmod(block.group * columns + block.first + chosen, columns)

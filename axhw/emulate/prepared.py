@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache, partial
-from typing import TypeVar
+from functools import lru_cache
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from axhw.emulate.calls import address_of, within
 from axhw.emulate.codes import Accumulators, Codes, check_codes
-from axhw.emulate.costs import Work
-from axhw.emulate.patches import ConvShape, Patches, matrix_patches
-from axhw.emulate.plan import Candidate, Plan, Product, candidates, checked, pieces
-from axhw.emulate.requantize import Epilogue, requantize, requantize_columns
+from axhw.emulate.costs import CALL, Work
+from axhw.emulate.outputs import CodeOutput, Output, SumOutput
+from axhw.emulate.patches import ConvShape, Patches, Places, matrix_patches
+from axhw.emulate.plan import Candidate, Plan, candidates, checked, pieces
+from axhw.emulate.product import Compiled, Product, Target, bases, block_sums, operands
+from axhw.emulate.program import Program
+from axhw.emulate.requantize import Epilogue, requantize
 from axhw.emulate.tables import WeightColumns
-from axhw.emulate.threads import run_all, scratch, thread_count
+from axhw.emulate.threads import parts, run, thread_count
 from axhw.errors import AxhwError
 
 # Rows for which a plan is named.
@@ -25,11 +27,8 @@ _USUAL_ROWS = 4096
 # Rows of one task: their sums stay in the caches for the requantisation that follows.
 _MOST_ROWS = 16384
 _LEAST_ROWS = 64
-# Estimated nanoseconds below which handing work to another thread takes longer than doing it.
-_WORTH_A_THREAD = 150_000.0
+_SUM_BYTES = 4
 
-Sums = npt.NDArray[np.int32]
-Write = Callable[[slice, slice, Sums], None]
 Scalar = TypeVar("Scalar", bound=np.generic)
 
 
@@ -55,9 +54,12 @@ class Multiplication:
         run = max(self._terms, 1) if shape is None else shape.run
         self._pieces = pieces(self._terms, run=run, largest=weights.largest)
         self._products: dict[str, tuple[Product, ...]] = {}
-        self._fastest = lru_cache(maxsize=64)(self._choose)
+        self._fastest = lru_cache(maxsize=64)(self._choose_for)
+        self._program = lru_cache(maxsize=16)(self._of_pieces)
+        self._sum_output = SumOutput(self._groups * self._columns)
+        self._code_output = lru_cache(maxsize=4)(CodeOutput)
         self.largest_sum = self._terms * weights.largest
-        usual = self._fastest(self._usual_work()).candidate
+        usual = self._choose(self._usual_work()).candidate
         self._prepared(usual)
         self.plan = Plan(
             kernel=usual.kernel,
@@ -107,33 +109,25 @@ class Multiplication:
         if len(self._pieces) > 1:
             return _folded(requantize(self._sums(patches), epilogue), outer)
         result: Codes = np.empty((patches.rows, columns), epilogue.dtype)
-
-        def keep(rows: slice, columns: slice, found: Sums) -> None:
-            requantize_columns(found, epilogue, columns, result[rows, columns])
-
-        choice = self._fastest(self._work(patches))
-        self._run(self._prepared(choice.candidate)[0], patches, keep, None, choice.threads)
+        choice = self._chosen(patches)
+        self._run(choice, self._prepared(choice.candidate)[0], patches, self._code_output(epilogue), result)
         return _folded(result, outer)
 
     def kernel(self, x: Codes) -> str:
         """The kernel that a call on `x` takes."""
-        return self._fastest(self._work(self._patches(x)[0])).candidate.kernel
+        return self._chosen(self._patches(x)[0]).candidate.kernel
 
     def _sums(self, patches: Patches) -> Accumulators:
         sums = np.empty((patches.rows, self._groups * self._columns), np.int32)
-
-        def keep(rows: slice, columns: slice, found: Sums) -> None:
-            sums[rows, columns] = found
-
-        choice = self._fastest(self._work(patches))
+        choice = self._chosen(patches)
         products = self._prepared(choice.candidate)
         if len(products) == 1:
-            self._run(products[0], patches, keep, sums, choice.threads)
+            self._run(choice, products[0], patches, self._sum_output, sums)
             return sums
         total = np.zeros(sums.shape, np.int64)
         for (terms, _), product in zip(self._pieces, products):
-            some = dataclasses.replace(patches, offset=patches.offset[terms])
-            self._run(product, some, keep, sums, choice.threads)
+            some = Patches(codes=patches.codes, places=patches.places.of_terms(terms), slack=patches.slack)
+            self._run(choice, product, some, self._sum_output, sums)
             total += sums
         return total
 
@@ -150,16 +144,6 @@ class Multiplication:
             raise AxhwError(f"Expected activations of shape [B, {self._shape.channels}, H, W], found {list(x.shape)}.")
         return self._shape.patches(x), (len(x), *self._shape.output_size(*x.shape[2:]))
 
-    def _work(self, patches: Patches) -> Work:
-        return Work(
-            groups=self._groups,
-            terms=self._terms,
-            columns=self._columns,
-            rows=patches.rows,
-            pixels=len(patches.codes) // max(patches.channels, 1),
-            codes=len(patches.codes),
-        )
-
     def _usual_work(self) -> Work:
         pixels = _USUAL_ROWS * (1 if self._shape is None else self._shape.stride[0] * self._shape.stride[1])
         return Work(
@@ -171,9 +155,19 @@ class Multiplication:
             codes=pixels * (self._terms if self._shape is None else self._shape.channels),
         )
 
+    def _chosen(self, patches: Patches) -> _Choice:
+        return self._fastest(patches.rows, len(patches.codes), patches.places.channels)
+
+    def _choose_for(self, rows: int, codes: int, channels: int) -> _Choice:
+        pixels = codes // max(channels, 1)
+        return self._choose(
+            Work(groups=self._groups, terms=self._terms, columns=self._columns, rows=rows, pixels=pixels, codes=codes)
+        )
+
     def _choose(self, work: Work) -> _Choice:
-        candidate = min(self._candidates, key=lambda candidate: candidate.time(work))
-        return _Choice(candidate=candidate, threads=self._threads if candidate.time(work) > _WORTH_A_THREAD else 1)
+        times = [candidate.time(work) for candidate in self._candidates]
+        least = min(times)
+        return _Choice(candidate=self._candidates[times.index(least)], shared_time=least - CALL)
 
     def _prepared(self, candidate: Candidate) -> tuple[Product, ...]:
         """The products of all pieces of terms, prepared at their first use."""
@@ -184,44 +178,55 @@ class Multiplication:
             )
         return self._products[candidate.kernel]
 
-    def _run(self, product: Product, patches: Patches, keep: Write, sums: Sums | None, threads: int) -> None:
-        """Compute all blocks and rows; sums of a block go straight to `sums` where it is given and wide enough."""
+    def _run(
+        self, choice: _Choice, product: Product, patches: Patches, output: Output, result: npt.NDArray[Any]
+    ) -> None:
+        """Compute all blocks and rows."""
         if not patches.rows:
             return
-        sources = product.sources(patches, threads)
-        tasks = [
-            partial(self._piece, product, sources, block, rows, keep, sums)
-            for rows in _row_pieces(len(product.blocks), patches.rows, threads)
-            for block in range(len(product.blocks))
-        ]
-        run_all(tasks, threads)
+        if isinstance(product, Compiled):
+            threads = parts(self._threads, choice.shared_time)
+            sources = product.sources(patches, threads)
+            program = self._program(product, tuple([source.places for source in sources]), output, threads)
+            run(program, threads, bases=bases(address_of(result), sources))
+            return
+        sources = product.sources(patches, 1)
+        for rows in _row_pieces(len(product.blocks), patches.rows, 1):
+            for block in range(len(product.blocks)):
+                found = block_sums(product, sources, rows, block)
+                output.write(found, result[rows], self._all_columns(product, block))
 
-    def _piece(
-        self,
-        product: Product,
-        sources: tuple[Patches, ...],
-        index: int,
-        rows: slice,
-        keep: Write,
-        sums: Sums | None,
-    ) -> None:
+    def _of_pieces(self, product: Compiled, places: tuple[Places, ...], output: Output, threads: int) -> Program:
+        """What computes all blocks and rows: sums go straight to the result where it is wide enough for a block."""
+        sources = operands(places)
+        tasks = []
+        work_bytes = product.work_bytes
+        for rows in _row_pieces(len(product.blocks), len(places[0].base), threads):
+            for i, block in enumerate(product.blocks):
+                columns = self._all_columns(product, i)
+                target = output.target(rows, columns.start)
+                if target is not None and block.width == block.count:
+                    tasks.append(product.calls(sources, rows, i, target))
+                    continue
+                target = Target(within(0, product.work_bytes), block.width)
+                tasks.append(product.calls(sources, rows, i, target) + output.calls(target, rows, columns))
+                sums_bytes = (rows.stop - rows.start) * block.width * _SUM_BYTES
+                work_bytes = max(work_bytes, product.work_bytes + sums_bytes)
+        return Program(tasks, work_bytes=work_bytes)
+
+    def _all_columns(self, product: Product, index: int) -> slice:
+        """The columns of a block among those of all groups."""
         block = product.blocks[index]
         first = block.group * self._columns + block.first
-        columns = slice(first, first + block.count)
-        if sums is not None and block.width == block.count:
-            product.add(sources, rows, index, sums[rows, columns])
-            return
-        found = scratch.array("sums", (rows.stop - rows.start, block.width), np.int32)
-        product.add(sources, rows, index, found)
-        keep(rows, columns, found[:, : block.count])
+        return slice(first, first + block.count)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Choice:
-    """The kernel for some work, and the threads it is worth."""
+    """The kernel for some work, and the nanoseconds of it that threads can share."""
 
     candidate: Candidate
-    threads: int
+    shared_time: float
 
 
 def _folded(result: npt.NDArray[Scalar], outer: tuple[int, int, int] | None) -> npt.NDArray[Scalar]:

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from axhw.emulate import vector_ir as v
+from axhw.emulate.calls import Kernel
 from axhw.emulate.codes import Accumulators, Codes, code_dtype
 from axhw.errors import AxhwError
 
@@ -114,7 +115,7 @@ def requantize_columns(sums: Accumulators, epilogue: Epilogue, columns: slice, o
 
 
 @lru_cache(maxsize=1)
-def requantize_kernel() -> v.Kernel:
+def requantize_kernel() -> Kernel:
     """Compile the loop over rows and, within, over vectors of channels; the last few channels go one by one."""
     function = v.Builder(
         "requantize",

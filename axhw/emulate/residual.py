@@ -11,20 +11,22 @@ Limit: that of the look-ups, for half the bytes a product.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from axhw.emulate.byte_plane import BytePlane
+from axhw.emulate.calls import Call
 from axhw.emulate.codes import CODE_COUNT, code_values
 from axhw.emulate.dot import Dot
 from axhw.emulate.factors import Integers
 from axhw.emulate.patches import Patches
+from axhw.emulate.product import Compiled, Operand, Target
 from axhw.emulate.row_table import RowTable
 from axhw.emulate.tables import WeightColumns
 
 
-class Residual:
+class Residual(Compiled):
     """A product [M, K] by [K, N] per group, by `line_fit` and look-ups of the rest.
 
     Parameters
@@ -45,6 +47,7 @@ class Residual:
         rests = dataclasses.replace(weights, products=rest.astype(np.int32))
         self._look_up = BytePlane(rests, planes=1) if in_registers else RowTable(rests, bits=8)
         self.blocks = self._look_up.blocks
+        self.work_bytes = self._look_up.work_bytes
         flip = weights.a_dtype == np.int8
         lowest = -CODE_COUNT // 2 if flip else 0
         self._dot = Dot(slope[weights.column], self.blocks, bits=8, flip=flip, lowest=lowest, run=run)
@@ -53,7 +56,8 @@ class Residual:
         """The patches as they are, then what the look-ups read."""
         return (self._dot.source(patches), *self._look_up.sources(patches, threads))
 
-    def add(self, sources: tuple[Patches, ...], rows: slice, block: int, out: npt.NDArray[np.int32]) -> None:
-        """Write the sums of a block of columns for some rows to `out`, shape (rows, width of the block)."""
-        self._look_up.add(sources[1:], rows, block, out)
-        self._dot.add(sources[0], rows, block, out, group=self.blocks[block].group, onto=True)
+    def calls(self, sources: Sequence[Operand], rows: slice, block: int, out: Target) -> list[Call]:
+        """What writes the sums of a block of columns for some rows."""
+        group = self.blocks[block].group
+        looked_up = self._look_up.calls(sources[1:], rows, block, out)
+        return looked_up + self._dot.calls(sources[0], rows, block, out, group=group, onto=True)

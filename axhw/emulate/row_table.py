@@ -18,7 +18,7 @@ read them from memory: they are built anew for each call and block of rows.
 
 from __future__ import annotations
 
-import ctypes
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,18 +26,20 @@ import numpy.typing as npt
 
 from axhw.emulate import vector_ir as v
 from axhw.emulate.blocks import Block, column_blocks
+from axhw.emulate.calls import Call, Fixed, Kernel, fixed, within
 from axhw.emulate.codes import CODE_COUNT
-from axhw.emulate.patches import Patches
+from axhw.emulate.product import Compiled, Operand, Target
 from axhw.emulate.row_table_kernel import RowTableCode, lane_order, row_table_kernel
+from axhw.emulate.rows import rows_kernel
+from axhw.emulate.scratch import aligned
 from axhw.emulate.tables import WeightColumns
-from axhw.emulate.threads import aligned, scratch
 
 LINE_BITS = 512
 _WORK_BYTES = 1 << 18
 _ENTRY: dict[int, type[np.uint8] | type[np.uint16]] = {8: np.uint8, 16: np.uint16}
 
 
-class RowTable:
+class RowTable(Compiled):
     """A product [M, K] by [K, N] per group, through row tables.
 
     Parameters
@@ -47,6 +49,8 @@ class RowTable:
     bits : int
         Of the entries: `entry_bits` of the weights, or 8 or 16 if that is more.
     """
+
+    work_bytes = _WORK_BYTES
 
     def __init__(self, weights: WeightColumns, *, bits: int) -> None:
         groups, self.terms, columns = weights.column.shape
@@ -59,7 +63,7 @@ class RowTable:
         spread[:, weights.used] = (products - lowest)[:, weights.used]
         # Wider entries go in planes of 16 bits, the highest first; sums are shifted up in between.
         shifts = (0,) if int(spread.max(initial=0)) < 1 << bits else (16, 0)
-        self._planes = [v.fixed(_sources(spread >> shift, bits)) for shift in shifts]
+        self._planes = [fixed(_sources(spread >> shift, bits)) for shift in shifts]
         ranges = np.minimum(spread.max(axis=0), (1 << bits) - 1)
         chosen = [_chosen(weights.column, block) for block in self.blocks]
         ends = _all_flush_points(chosen, ranges, bits)
@@ -67,27 +71,22 @@ class RowTable:
             _prepare(column, points, lowest, bits, planes=len(shifts)) for column, points in zip(chosen, ends)
         ]
 
-    def sources(self, patches: Patches, threads: int) -> tuple[Patches, ...]:
-        """The patches as they are."""
-        return (patches,)
-
-    def add(self, sources: tuple[Patches, ...], rows: slice, block: int, out: npt.NDArray[np.int32]) -> None:
-        """Write the sums of a block of columns for some rows to `out`, shape (rows, width of the block)."""
-        (patches,) = sources
+    def calls(self, sources: Sequence[Operand], rows: slice, block: int, out: Target) -> list[Call]:
+        """What writes the sums of a block of columns for some rows."""
+        (codes,) = sources
         found, prepared = self.blocks[block], self._prepared[block]
-        base = patches.base[rows]
-        offset = patches.offset_of(found.group)
-        work = scratch.array("row tables", (_WORK_BYTES,), np.uint8)
-        stride = out.strides[0] // out.itemsize
+        count = rows.stop - rows.start
+        read = (codes.address, codes.places.base_address(rows), count, codes.places.offset_of(found.group))
+        weights = (prepared.column, prepared.flush, prepared.first, prepared.term_blocks)
+        calls = []
         for plane, columns in enumerate(self._planes):
+            start, start_stride = (out.address, out.stride) if plane else (prepared.start, 0)
             if plane:
-                np.left_shift(out, 16, out=out)
-                out += prepared.constant
-            start, start_stride = (out, stride) if plane else (prepared.start, 0)
-            prepared.kernel(
-                *(patches.codes, base, len(base), offset, columns, prepared.column, prepared.flush, prepared.first),
-                *(prepared.term_blocks, work, start, start_stride, out, stride),
-            )
+                written = (prepared.constant, *out)
+                calls.append(rows_kernel().call(*out, count, found.width, 16, *written))
+            sums = (within(0), start, start_stride, *out)
+            calls.append(prepared.kernel.call(*read, columns, *weights, *sums))
+        return calls
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -96,13 +95,13 @@ class _PreparedBlock:
     block b of terms are ``flush[first[b]]`` to ``flush[first[b + 1]]``, and what the sums of a column start from: the
     constant, or 0 if the constant comes in with a later plane."""
 
-    kernel: v.Kernel
-    column: ctypes.c_void_p
-    flush: ctypes.c_void_p
-    first: ctypes.c_void_p
+    kernel: Kernel
+    column: Fixed
+    flush: Fixed
+    first: Fixed
     term_blocks: int
-    constant: npt.NDArray[np.int32]
-    start: ctypes.c_void_p
+    constant: Fixed
+    start: Fixed
 
 
 def entry_bits(weights: WeightColumns) -> int:
@@ -189,10 +188,10 @@ def _prepare(
     by_lane[:, lane_order(code)] = column
     return _PreparedBlock(
         kernel=row_table_kernel(code),
-        column=v.fixed(by_lane),
-        flush=v.fixed(np.array(points, np.int64)),
-        first=v.fixed(np.array(first, np.int64)),
+        column=fixed(by_lane),
+        flush=fixed(np.array(points, np.int64)),
+        first=fixed(np.array(first, np.int64)),
         term_blocks=len(first) - 1,
-        constant=constant,
-        start=v.fixed(constant if planes == 1 else np.zeros_like(constant)),
+        constant=fixed(constant),
+        start=fixed(constant if planes == 1 else np.zeros_like(constant)),
     )

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from axhw.emulate import vector_ir as v
+from axhw.emulate.calls import Kernel
 from axhw.emulate.codes import CODE_COUNT
 from axhw.emulate.transpose import transposed
 
@@ -62,7 +63,7 @@ def lane_order(code: RowTableCode) -> npt.NDArray[np.intp]:
 
 
 @lru_cache(maxsize=64)
-def row_table_kernel(code: RowTableCode) -> v.Kernel:
+def row_table_kernel(code: RowTableCode) -> Kernel:
     """Compile the kernel that builds the tables of each block of terms and adds up their rows."""
     bits = code.bits
     function = v.Builder(

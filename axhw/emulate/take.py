@@ -7,11 +7,11 @@ activation. Limit: two random reads and two writes of 4 bytes per product, some 
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from axhw.emulate.blocks import column_blocks
 from axhw.emulate.codes import CODE_COUNT
 from axhw.emulate.patches import Patches
+from axhw.emulate.product import Interpreted, Sums
 from axhw.emulate.tables import WeightColumns
 
 # Sums and looked-up rows of one block stay in the level-2 cache for the usual 16 to 64 columns.
@@ -19,7 +19,7 @@ _BLOCK_ROWS = 8192
 _WIDEST = 1 << 20
 
 
-class Take:
+class Take(Interpreted):
     """A product [M, K] by [K, N] per group, by ``numpy.take``."""
 
     def __init__(self, weights: WeightColumns) -> None:
@@ -28,17 +28,13 @@ class Take:
         self._products = weights.by_raw_code()
         self._column = weights.column.astype(np.intp)
 
-    def sources(self, patches: Patches, threads: int) -> tuple[Patches, ...]:
-        """The patches as they are."""
-        return (patches,)
-
-    def add(self, sources: tuple[Patches, ...], rows: slice, block: int, out: npt.NDArray[np.int32]) -> None:
+    def add(self, sources: tuple[Patches, ...], rows: slice, block: int, out: Sums) -> None:
         """Write the sums of a group for some rows to `out`, shape (rows, N)."""
         (patches,) = sources
         found = self.blocks[block]
         column = self._column[found.group, :, found.first : found.first + found.count]
-        base = patches.base[rows]
-        offset = patches.offset_of(found.group)
+        base = patches.places.base[rows]
+        offset = patches.places.offset_of(found.group).array
         products = np.empty((CODE_COUNT, found.count), np.int32)
         out[...] = 0
         for start in range(0, len(base), _BLOCK_ROWS):

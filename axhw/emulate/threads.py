@@ -1,26 +1,20 @@
-"""Work split over processors: kernels release the interpreter's lock, so plain threads run them side by side."""
+"""Work split over processors: how many threads it is worth, and the calls of kernels run by so many."""
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
-import math
 import os
-import sys
-import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
-from typing import TypeVar
+from collections.abc import Sequence
+from functools import cache
 
-import numpy as np
-import numpy.typing as npt
-
+from axhw.emulate import vector_ir as v
+from axhw.emulate.program import Program
+from axhw.emulate.team import Team, run_alone
+from axhw.emulate.team_ir import lock_function
 from axhw.errors import AxhwError
 
-_LINE = 64
-
-Scalar = TypeVar("Scalar", bound=np.generic)
+# Estimated nanoseconds of work that are worth sharing with helpers that wait for it, and with those that sleep.
+_WORTH_SHARING = 10_000.0
+_WORTH_WAKING = 150_000.0
 
 
 def thread_count(threads: int | None) -> int:
@@ -38,107 +32,37 @@ def thread_count(threads: int | None) -> int:
     return threads
 
 
-def run_all(tasks: Sequence[Callable[[], None]], threads: int) -> None:
-    """Run every task, the calling thread taking its share; the first exception is raised again."""
-    if threads == 1 or len(tasks) < 2:
-        for task in tasks:
-            task()
-        return
-    waiting = iter(tasks)
-    lock = threading.Lock()
-
-    def work() -> None:
-        while True:
-            with lock:
-                task = next(waiting, None)
-            if task is None:
-                return
-            task()
-
-    helpers = _helpers(threads)
-    helpers.keep_off(_processor())
-    futures = [helpers.pool.submit(work) for _ in range(min(threads, len(tasks)) - 1)]
-    work()
-    for future in futures:
-        # A helper that has not started finds nothing to do.
-        if not future.cancel():
-            future.result()
+def parts(threads: int, nanoseconds: float) -> int:
+    """Parts to cut work into that would take one thread so long: as many as threads if that pays, else 1."""
+    if threads == 1 or nanoseconds < _WORTH_SHARING or not v.available() or not lock_function("acquire"):
+        return 1
+    team = _team(threads - 1)
+    # Small work that follows closely on other work wakes the helpers for what may follow on it.
+    lately = team.asked_lately()
+    return threads if lately or nanoseconds > _WORTH_WAKING or team.awake() else 1
 
 
-def aligned(shape: tuple[int, ...], dtype: type[Scalar] | np.dtype[Scalar]) -> npt.NDArray[Scalar]:
-    """An uninitialised array that starts at a cache line."""
-    size = math.prod(shape) * np.dtype(dtype).itemsize
-    buffer = np.empty(size + _LINE, np.uint8)
-    start = -buffer.ctypes.data % _LINE
-    return buffer[start : start + size].view(dtype).reshape(shape)
+def run(program: Program, threads: int, *, bases: Sequence[int] = ()) -> None:
+    """Run a program, by several threads if it has several tasks.
 
-
-class Scratch(threading.local):
-    """Work space of each thread, reused from call to call because fresh pages cost more than what is written to them.
-
-    Its contents mean nothing between calls.
+    Parameters
+    ----------
+    program : Program
+    threads : int
+    bases : sequence of int
+        Addresses that arguments are relative to (`axhw.emulate.calls.within`), from base 1 on.
     """
-
-    def __init__(self) -> None:
-        self._buffers: dict[str, npt.NDArray[np.uint8]] = {}
-
-    def array(self, name: str, shape: tuple[int, ...], dtype: type[Scalar] | np.dtype[Scalar]) -> npt.NDArray[Scalar]:
-        """An uninitialised array of this thread that starts at a cache line, valid until `name` is asked for again."""
-        size = math.prod(shape) * np.dtype(dtype).itemsize
-        buffer = self._buffers.get(name)
-        if buffer is None or buffer.nbytes < size:
-            buffer = self._buffers[name] = aligned((size,), np.uint8)
-        return buffer[:size].view(dtype).reshape(shape)
+    if threads == 1 or program.tasks < 2 or not lock_function("acquire"):
+        run_alone(program, bases)
+    else:
+        _team(threads - 1).run(program, bases)
 
 
-scratch = Scratch()
-
-
-class _Helpers:
-    """A pool of threads that stay off the processor of the thread they help.
-
-    Linux often wakes a thread on the processor of the one that woke it, where it waits until that one is done.
-    """
-
-    def __init__(self, threads: int) -> None:
-        self.pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="axhw-emulate", initializer=self._join)
-        self._threads: list[int] = []
-        self._allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
-        self._avoided: int | None = None
-
-    def keep_off(self, processor: int | None) -> None:
-        """Keep all threads of the pool off a processor, where there is another one."""
-        others = self._allowed - {processor}
-        if processor is None or processor == self._avoided or not others:
-            return
-        self._avoided = processor
-        for thread in self._threads:
-            with contextlib.suppress(OSError):
-                os.sched_setaffinity(thread, others)
-
-    def _join(self) -> None:
-        self._threads.append(threading.get_native_id())
-        self._avoided = None
-
-
-@lru_cache(maxsize=8)
-def _helpers(threads: int) -> _Helpers:
-    return _Helpers(threads)
-
-
-def _processor() -> int | None:
-    """The processor this thread runs on, where the C library tells."""
-    query = _processor_query()
-    return int(query()) if query is not None else None
-
-
-@lru_cache(maxsize=1)
-def _processor_query() -> Callable[[], int] | None:
-    if not sys.platform.startswith("linux"):
-        return None
-    return getattr(ctypes.CDLL(None), "sched_getcpu", None)
+@cache
+def _team(helpers: int) -> Team:
+    return Team(helpers)
 
 
 if hasattr(os, "register_at_fork"):
-    # The threads of a pool do not survive in a forked child.
-    os.register_at_fork(after_in_child=_helpers.cache_clear)
+    # Threads do not survive in a forked child.
+    os.register_at_fork(after_in_child=_team.cache_clear)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from axhw.emulate import vector_ir as v
+from axhw.emulate.calls import Kernel
 from axhw.emulate.patches import Bytes
 
 _TILE = 16
@@ -23,7 +24,7 @@ def transpose_bytes(codes: Bytes, out: Bytes) -> None:
 
 
 @lru_cache(maxsize=1)
-def transpose_kernel() -> v.Kernel:
+def transpose_kernel() -> Kernel:
     """Compile the loop over full tiles."""
     function = v.Builder(
         "transpose_bytes",

@@ -14,15 +14,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
+from axhw.emulate.calls import BASE_SHIFT, Kernel
+from axhw.emulate.llvm import binding, ir
 from axhw.errors import AxhwError
-
-try:
-    from llvmlite import binding, ir
-except ImportError:  # numpy alone then does the work
-    binding = ir = None
 
 NO_COMPILER = "AXHW_NO_COMPILER"
 """Environment variable that keeps kernels from being compiled: everything then runs in numpy."""
@@ -54,25 +48,6 @@ class Processor:
     def registers(self) -> int:
         """Vector registers there are."""
         return 32 if self.vector_bits == 512 or "neon" in self.features else 16
-
-
-class Kernel:
-    """A compiled function; arrays are passed as pointers to their first element, those that stay as `fixed`."""
-
-    def __init__(self, engine: Any, address: int, arguments: Sequence[type]) -> None:
-        self._engine = engine
-        self._call = ctypes.CFUNCTYPE(None, *arguments)(address)
-
-    def __call__(self, *arguments: object) -> None:
-        self._call(*[a.__array_interface__["data"][0] if isinstance(a, np.ndarray) else a for a in arguments])
-
-
-def fixed(array: npt.NDArray[Any]) -> ctypes.c_void_p:
-    """A pointer to an array, which it keeps alive: made once, it spares the microsecond that an address takes to find.
-
-    The array is copied if it is not contiguous.
-    """
-    return np.ascontiguousarray(array).ctypes.data_as(ctypes.c_void_p)
 
 
 def available() -> bool:
@@ -190,9 +165,33 @@ class Builder:
     def compiled(self) -> Kernel:
         """The function in machine code; the builder is done with."""
         self.ir.ret_void()
-        engine = _compile(str(self.module))
-        address = engine.get_function_address(self.function.name)
-        return Kernel(engine, address, [_ctype(a.type) for a in self.function.args])
+        packed = self._packed()
+        engine = compiled_engine(self.module)
+        address, packed_address = (engine.get_function_address(each.name) for each in (self.function, packed))
+        return Kernel(engine, address, packed_address, [_ctype(a.type) for a in self.function.args])
+
+    def _packed(self) -> Any:
+        """The entry for arguments in an array, addresses perhaps relative as `axhw.emulate.calls.within` says."""
+        self.function.attributes.add("noinline")
+        function = ir.Function(self.module, packed_type(), f"{self.function.name}_packed")
+        b = ir.IRBuilder(function.append_basic_block("entry"))
+        words, bases = function.args
+        arguments = []
+        for i, argument in enumerate(self.function.args):
+            word = b.load(b.gep(words, [constant(i)]))
+            if isinstance(argument.type, ir.PointerType):
+                relative = b.icmp_signed("<", word, constant(0))
+                place = b.select(relative, b.not_(word), constant(0))
+                base = b.load(b.gep(bases, [b.lshr(place, constant(BASE_SHIFT))]))
+                address = b.add(base, b.and_(place, constant((1 << BASE_SHIFT) - 1)))
+                arguments.append(b.inttoptr(b.select(relative, address, word), argument.type))
+            elif isinstance(argument.type, ir.FloatType):
+                arguments.append(b.bitcast(b.trunc(word, integer(32)), argument.type))
+            else:
+                arguments.append(word if argument.type.width == 64 else b.trunc(word, argument.type))
+        b.call(self.function, arguments)
+        b.ret_void()
+        return function
 
 
 class Loop:
@@ -206,6 +205,11 @@ class Loop:
     def carry(self, values: Sequence[Any]) -> None:
         """The values with which the next turn starts."""
         self.next_values = list(values)
+
+
+def packed_type() -> Any:
+    """Type of the entry of a kernel for packed arguments: their array, and the array of bases."""
+    return ir.FunctionType(ir.VoidType(), [pointer(64), pointer(64)])
 
 
 def pointer(bits: int) -> Any:
@@ -270,10 +274,10 @@ def _ctype(kind: Any) -> type:
     return {32: ctypes.c_int32, 64: ctypes.c_int64}[kind.width]
 
 
-def _compile(text: str) -> Any:
+def compiled_engine(source: Any) -> Any:
     """Machine code of a module. The IR is unrolled and vectorised already, so LLVM is told not to."""
     found = processor()
-    module = binding.parse_assembly(text)
+    module = binding.parse_assembly(str(source))
     module.verify()
     machine = binding.Target.from_default_triple().create_target_machine(
         cpu=found.name, features=_host_features().flatten(), opt=3

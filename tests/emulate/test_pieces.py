@@ -1,20 +1,18 @@
-"""The pieces kernels are made of: factors, look-ups, transposition, flush points, threads."""
+"""The pieces kernels are made of: factors, look-ups, transposition, flush points."""
 
 from __future__ import annotations
 
 import itertools
-import threading
 
 import numpy as np
 import pytest
 
 from axhw.emulate.codes import Codes
 from axhw.emulate.factors import exact_maps, integer_maps, line_fit
-from axhw.emulate.lookup import look_up, lookup_kernel
+from axhw.emulate.lookup import LookUp, lookup_kernel
 from axhw.emulate.patches import ConvShape
 from axhw.emulate.row_table import flush_points
 from axhw.emulate.tables import WeightColumns, exact_products, weight_columns
-from axhw.emulate.threads import run_all
 from axhw.emulate.transpose import transpose_bytes
 from axhw.hdl.families.evoapprox import CIRCUITS
 from axhw.hdl.registry import parse
@@ -88,7 +86,7 @@ def test_looked_up_codes(dtype: type[np.generic], count: int) -> None:
     rng = np.random.default_rng(0)
     table = rng.integers(0, 1 << 16, 256).astype(dtype)
     codes = rng.integers(0, 256, count).astype(np.uint8)
-    assert np.array_equal(look_up(codes, table, name="test", threads=2), table[codes])
+    assert np.array_equal(LookUp(table)(codes, name="test", threads=2), table[codes])
     one_by_one = np.empty(count, dtype)
     lookup_kernel(8 * table.itemsize, False)(codes, count, table, one_by_one)
     assert np.array_equal(one_by_one, table[codes])
@@ -138,20 +136,3 @@ def test_patches_are_the_windows_of_the_padded_image() -> None:
         rows = patches.matrix(slice(None), group).view(np.int8).reshape(2, height, width, 3, 2, 3)
         for b, y, z, i, j, c in np.ndindex(rows.shape):
             assert rows[b, y, z, i, j, c] == padded[b, 3 * group + c, 2 * y + i, z + 2 * j]
-
-
-def test_tasks_run_once_each_and_errors_come_through() -> None:
-    done: list[int] = []
-    run_all([lambda i=i: done.append(i) for i in range(50)], 4)  # type: ignore[misc]
-    assert sorted(done) == list(range(50))
-    ready = threading.Event()
-
-    def fail() -> None:
-        ready.set()
-        raise ValueError("no")
-
-    def wait() -> None:
-        ready.wait(1)
-
-    with pytest.raises(ValueError, match="no"):
-        run_all([wait, fail], 2)

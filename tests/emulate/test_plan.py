@@ -9,10 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from axhw.emulate.calls import Call
 from axhw.emulate.codes import Codes
 from axhw.emulate.conv import prepare_conv2d
 from axhw.emulate.gemm import exact_products, gemm, prepare_gemm
 from axhw.emulate.lookup import has_vbmi
+from axhw.emulate.product import Target
 from axhw.emulate.row_table import RowTable
 from axhw.errors import AxhwError, VerificationError
 from axhw.hdl.registry import parse
@@ -75,13 +77,14 @@ def test_numpy_alone_without_a_compiler(no_compiler: None) -> None:
 
 
 def test_a_wrong_kernel_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    right = RowTable.add
+    right = RowTable.calls
 
-    def wrong(self: RowTable, *arguments: Any, **keywords: Any) -> None:
-        right(self, *arguments, **keywords)
-        arguments[3][3, 3] += 1
+    def wrong(self: RowTable, sources: Any, rows: slice, block: int, out: Target) -> list[Call]:
+        # The fourth row is that of the third.
+        last = Target(out.column(3 * out.stride), out.stride)
+        return right(self, sources, rows, block, out) + right(self, sources, slice(2, 3), block, last)
 
-    monkeypatch.setattr(RowTable, "add", wrong)
+    monkeypatch.setattr(RowTable, "calls", wrong)
     with pytest.raises(VerificationError, match="Expected the kernel 'row table' to equal integer arithmetic"):
         prepare_gemm(W, RANDOM, a_dtype=np.int8, plan="row table")
 
