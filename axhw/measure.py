@@ -11,15 +11,16 @@ import numpy.typing as npt
 
 from axhw.errors import AxhwError
 from axhw.hdl.bits import pack_operands
+from axhw.hdl.configurable import ConfigurableRoupSpec
 from axhw.hdl.pe.mac import MacSpec
 from axhw.hdl.pe.systolic import SystolicSpec
 from axhw.hdl.registry import DesignSpec, ElementSpec
-from axhw.hdl.spec import MultiplierSpec
+from axhw.hdl.spec import IntegerArray, MultiplierSpec
 from axhw.sim.activity import Activity, Mode, source_values, zero_delay_activity
 from axhw.sim.array_workload import workload_values
 from axhw.sim.bitparallel import evaluate, port_words
 from axhw.sim.clocked import run_clocked
-from axhw.sim.element import operand_grid, steady_inputs
+from axhw.sim.element import mode_grid, operand_grid, steady_inputs
 from axhw.sim.operands import OperandStream, uniform
 from axhw.sim.systolic import MappedArray
 from axhw.sim.timed import timed_activity
@@ -61,6 +62,11 @@ class Conditions:
         `axhw.synth.liberty.wire_load.WireLoads.find`.
     clock_mhz : float
         Clock that leakage energy is stated at.
+    all_pairs : bool
+        Take the errors of multipliers of 13 to 16 bits over all pairs too, which takes seconds to minutes; they are
+        estimated otherwise. Up to 12 bits they always are.
+    wce_time_limit_s : float
+        Prove bounds of the worst-case error where errors are estimated, for at most so long; 0 tries no proof.
 
     Raises
     ------
@@ -74,6 +80,8 @@ class Conditions:
     output_load_ff: float | None = None
     wire_load: str = NO_WIRES
     clock_mhz: float = 100.0
+    all_pairs: bool = False
+    wce_time_limit_s: float = 0.0
 
     def __post_init__(self) -> None:
         for name, least in (("pairs", MIN_PAIRS), ("seed", 0)):
@@ -85,17 +93,20 @@ class Conditions:
             if value is not None and not (math.isfinite(value) and value >= 0):
                 raise AxhwError(f"Expected {name} to be 0 or more, found {value!r}.")
         check_choice(self.wire_load)
+        if not (math.isfinite(self.wce_time_limit_s) and self.wce_time_limit_s >= 0):
+            raise AxhwError(f"Expected 0 s or more to prove the worst case in, found {self.wce_time_limit_s}.")
         if not (math.isfinite(self.clock_mhz) and self.clock_mhz > 0):
             raise AxhwError(f"Expected clock_mhz above 0, found {self.clock_mhz!r}.")
 
 
 def measure_cost(
-    spec: DesignSpec,
+    spec: DesignSpec | ConfigurableRoupSpec,
     synthesis: Synthesis,
     *,
     library: CellLibrary,
     conditions: Conditions,
     stream: OperandStream | None = None,
+    modes: IntegerArray | None = None,
     graph: GateGraph | None = None,
     threads: int | None = None,
 ) -> Cost:
@@ -105,6 +116,8 @@ def measure_cost(
     ----------
     stream : OperandStream, optional
         The operands whose energy is averaged; uniform pairs as `conditions` say by default.
+    modes : (pairs,) int64 array, optional
+        The mode in which a configurable design multiplies each pair of the stream.
     graph : GateGraph, optional
         ``levelize(synthesis.netlist, library)``, where the caller has it.
     threads : int, optional
@@ -112,8 +125,8 @@ def measure_cost(
     """
     netlist = synthesis.netlist
     graph = levelize(netlist, library) if graph is None else graph
-    area_um2 = sum(library.cells[instance.cell].area_um2 for instance in netlist.instances)
-    wires = library.wire_loads.find(conditions.wire_load, area_um2=area_um2)
+    area = area_um2(netlist, library)
+    wires = library.wire_loads.find(conditions.wire_load, area_um2=area)
     timing = analyze_timing(
         netlist,
         library,
@@ -126,12 +139,13 @@ def measure_cost(
     if stream is None:
         # An operation is the change from one pair to the next.
         stream = uniform(multiplier, pairs=conditions.pairs + 1, seed=conditions.seed)
-    if isinstance(spec, MultiplierSpec):
+    if isinstance(spec, (MultiplierSpec, ConfigurableRoupSpec)):
         operations, operands = 1, stream.description
-        activities = _multiplier_activity(spec, synthesis, graph, timing, stream, threads)
+        ports = {"a": stream.a, "b": stream.b} | ({} if modes is None else {"mode": modes})
+        activities = _multiplier_activity(netlist, graph, timing, ports, threads)
     else:
         operations = spec.operations
-        values, operands = steady_values(spec, netlist, graph, library, stream)
+        values, operands = steady_values(spec, netlist, graph, library, stream, modes=modes)
         activities = _element_activity(graph, timing, values, threads)
 
     model = EnergyModel.of(netlist, library, timing)
@@ -150,7 +164,7 @@ def measure_cost(
     timed = energy("inertial")
     inertial = activities["inertial"]
     return Cost(
-        area_um2=area_um2,
+        area_um2=area,
         cells=len(netlist.instances),
         delay_ns=timing.delay_ns if timing.min_period_ns is None else timing.min_period_ns,
         clocked=timing.min_period_ns is not None,
@@ -178,20 +192,23 @@ def measure_cost(
     )
 
 
+def area_um2(netlist: Netlist, library: CellLibrary) -> float:
+    """Sum of the areas of a netlist's cells."""
+    return sum(library.cells[instance.cell].area_um2 for instance in netlist.instances)
+
+
 def _multiplier_activity(
-    spec: MultiplierSpec,
-    synthesis: Synthesis,
+    netlist: Netlist,
     graph: GateGraph,
     timing: TimingReport,
-    stream: OperandStream,
+    operands: Mapping[str, IntegerArray],
     threads: int | None,
 ) -> Mapping[Mode, Activity]:
-    netlist = synthesis.netlist
-    words = {"a": pack_operands(stream.a, spec.width), "b": pack_operands(stream.b, spec.width)}
+    words = {port: pack_operands(values, len(netlist.inputs[port])) for port, values in operands.items()}
     settled = evaluate(graph, port_words(netlist, words))
-    values = source_values(netlist, graph, {"a": stream.a, "b": stream.b})
+    values = source_values(netlist, graph, operands)
     return {
-        "zero-delay": zero_delay_activity(settled, vectors=len(stream)),
+        "zero-delay": zero_delay_activity(settled, vectors=len(values)),
         "inertial": timed_activity(graph, timing, values, mode="inertial", threads=threads),
         "transport": timed_activity(
             graph, timing, values[: _TRANSPORT_OPERATIONS + 1], mode="transport", threads=threads
@@ -200,11 +217,18 @@ def _multiplier_activity(
 
 
 def steady_values(
-    spec: ElementSpec, netlist: Netlist, graph: GateGraph, library: CellLibrary, stream: OperandStream
+    spec: ElementSpec,
+    netlist: Netlist,
+    graph: GateGraph,
+    library: CellLibrary,
+    stream: OperandStream,
+    *,
+    modes: IntegerArray | None = None,
 ) -> tuple[list[npt.NDArray[np.uint8]], str]:
     """Settled values of an element's sources at full throughput, as `axhw.sim.timed` takes them.
 
     A pair every cycle, a MAC summing all the terms it has room for, or the stream; an array runs matrix products.
+    A configurable MAC multiplies each pair of the stream in its own one of `modes`.
 
     Returns
     -------
@@ -218,7 +242,8 @@ def steady_values(
     streams = max(1, min(_STREAMS, len(stream) // _MIN_CYCLES))
     a, b = operand_grid(stream, streams=streams)
     terms = spec.terms if isinstance(spec, MacSpec) else 1
-    run = run_clocked(netlist, graph, library, steady_inputs(spec, a, b, sum_length=terms))
+    grid = None if modes is None else mode_grid(modes, streams=streams)
+    run = run_clocked(netlist, graph, library, steady_inputs(spec, a, b, sum_length=terms, modes=grid))
     # The first cycles fill the pipeline.
     return [run.source_values(number)[1 + spec.latency :] for number in range(streams)], stream.description
 

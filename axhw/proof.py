@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 import numpy as np
 
 from axhw.errors import VerificationError
+from axhw.hdl.families.table import TableSpec
 from axhw.hdl.pe.systolic import SystolicSpec
-from axhw.hdl.registry import DesignSpec
+from axhw.hdl.registry import DesignSpec, describe
 from axhw.hdl.spec import IntegerArray, MultiplierSpec
 from axhw.sim import product_table
 from axhw.sim.closed_form import closed_form_metrics, factored_rank
 from axhw.sim.element import PairElement, element_products, extract_element_table, verify_element
 from axhw.sim.equivalence import TIME_LIMIT_S, prove_equivalence
+from axhw.sim.gate_errors import exhaustive_errors
+from axhw.sim.mapped_gates import gates_of_netlist
 from axhw.sim.metrics import ErrorMetrics, exact_metrics, factor_moments, sampled_metrics
 from axhw.sim.operands import OperandStream, uniform
 from axhw.sim.product_table import MAX_TABLE_WIDTH, ProductTable
 from axhw.sim.rank import table_rank
 from axhw.sim.sampled import RANDOM_PAIRS, verify_sampled
 from axhw.sim.systolic import MappedArray, extract_array_table, verify_array, verify_products
+from axhw.sim.worst_case import worst_case_error
 from axhw.synth.engines import Engine
 from axhw.synth.liberty.library import CellLibrary
 from axhw.synth.netlist import GateGraph
 from axhw.synth.synthesis import Synthesis
+
+# Half a second. Each bit more takes five times as long.
+ENUMERATED_WIDTH = 12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,14 +44,15 @@ class Verification:
         In words: ``exhaustive``, or what was compared or proved.
     pairs : int
         Operand pairs compared.
-    netlist_sha256 : str
+    netlist_sha256 : str or None
+        Digest of the netlist; None for an imported table, which has none.
     table_sha256 : str or None
         Digest of the product table; None above the table's width limit.
     """
 
     method: str
     pairs: int
-    netlist_sha256: str
+    netlist_sha256: str | None
     table_sha256: str | None
 
 
@@ -76,11 +85,16 @@ def prove(
     engine: Engine,
     seed: int,
     time_limit_s: float = TIME_LIMIT_S,
+    all_pairs: bool = False,
+    wce_time_limit_s: float = 0.0,
+    threads: int | None = None,
 ) -> Proof:
     """Verify a synthesised design.
 
     Multipliers of up to 10 bits are compared with the golden model over all pairs. Wider ones are compared over
-    corners and a million random pairs, and their netlist is proved equal to the RTL. Elements are compared
+    corners and a million random pairs, and their netlist is proved equal to the RTL; up to 12 bits, and with
+    `all_pairs` up to 16, their errors are nevertheless those of all pairs, otherwise estimates with confidence
+    intervals and, after `wce_time_limit_s` at most, proved bounds of the worst case. Elements are compared
     over the same pairs without that proof, and over streams with stalls, resets and overflow; a systolic array up
     to 10 bits in each of its PEs, over matrix products, and over streams of loads, bubbles, resets and overflow.
 
@@ -92,10 +106,20 @@ def prove(
     """
     if isinstance(spec, MultiplierSpec):
         if spec.width <= MAX_TABLE_WIDTH:
-            return _tabulated(
+            return tabulated(
                 spec, synthesis, product_table.extract(synthesis.netlist, graph, spec), method="exhaustive"
             )
-        return _prove_wide(spec, synthesis, graph, engine=engine, seed=seed, time_limit_s=time_limit_s)
+        return _prove_wide(
+            spec,
+            synthesis,
+            graph,
+            engine=engine,
+            seed=seed,
+            time_limit_s=time_limit_s,
+            all_pairs=all_pairs,
+            wce_time_limit_s=wce_time_limit_s,
+            threads=threads,
+        )
     if isinstance(spec, SystolicSpec):
         return _prove_array(spec, synthesis, graph, library=library, seed=seed)
     streams = verify_element(synthesis.netlist, graph, library, spec, seed=seed)
@@ -103,13 +127,36 @@ def prove(
     cycles = f"{streams.cycles} cycles with {events}"
     if spec.multiplier.width <= MAX_TABLE_WIDTH:
         table = extract_element_table(synthesis.netlist, graph, library, spec)
-        return _tabulated(spec.multiplier, synthesis, table, method=f"exhaustive through the registers, and {cycles}")
+        return tabulated(spec.multiplier, synthesis, table, method=f"exhaustive through the registers, and {cycles}")
     return _prove_wide_element(
         spec, synthesis, graph, library=library, seed=seed, method=f"random pairs through the registers, and {cycles}"
     )
 
 
-def _tabulated(spec: MultiplierSpec, synthesis: Synthesis, table: ProductTable, *, method: str) -> Proof:
+def prove_table(spec: TableSpec) -> Proof:
+    """What a table without a circuit computes; there is nothing to hold it against."""
+    table = ProductTable(
+        values=spec.products.astype(np.int32),
+        width=spec.width,
+        signed=spec.signed,
+        name=spec.name,
+        source=describe(spec),
+    )
+    return Proof(
+        verification=Verification(
+            method="an imported table, without a circuit to verify",
+            pairs=table.values.size,
+            netlist_sha256=None,
+            table_sha256=table.sha256,
+        ),
+        metrics=exact_metrics(table),
+        table=table,
+        rank=table_rank(table.values),
+    )
+
+
+def tabulated(spec: MultiplierSpec, synthesis: Synthesis, table: ProductTable, *, method: str) -> Proof:
+    """The proof that a table out of a netlist is the golden model's."""
     product_table.verify(table, spec)
     return Proof(
         verification=Verification(
@@ -125,11 +172,31 @@ def _tabulated(spec: MultiplierSpec, synthesis: Synthesis, table: ProductTable, 
 
 
 def _prove_wide(
-    spec: MultiplierSpec, synthesis: Synthesis, graph: GateGraph, *, engine: Engine, seed: int, time_limit_s: float
+    spec: MultiplierSpec,
+    synthesis: Synthesis,
+    graph: GateGraph,
+    *,
+    engine: Engine,
+    seed: int,
+    time_limit_s: float,
+    all_pairs: bool,
+    wce_time_limit_s: float,
+    threads: int | None,
 ) -> Proof:
     netlist = synthesis.netlist
     sampled = verify_sampled(netlist, graph, spec, seed=seed)
     prove_equivalence(synthesis.rtl_verilog, netlist, graph, spec, engine=engine, time_limit_s=time_limit_s)
+    metrics = closed_form_metrics(spec)
+    # A product that can exceed the exact ones has a bit that the kernels do not know.
+    if metrics is None and (all_pairs or spec.width <= ENUMERATED_WIDTH) and spec.product_width == 2 * spec.width:
+        circuit = gates_of_netlist(netlist, graph, spec)
+        metrics = exhaustive_errors(circuit, signed=spec.signed, threads=threads or os.cpu_count() or 1)
+    if metrics is None:
+        metrics = sampled.metrics
+        if wce_time_limit_s and spec.product_width == 2 * spec.width:
+            circuit = gates_of_netlist(netlist, graph, spec)
+            worst = worst_case_error(circuit, signed=spec.signed, time_limit_s=wce_time_limit_s)
+            metrics = metrics.with_worst_case(lower=worst.lower, upper=worst.upper, width=spec.width)
     return Proof(
         verification=Verification(
             method="RTL and netlist formally equivalent; corner and random pairs equal to the golden model",
@@ -137,7 +204,7 @@ def _prove_wide(
             netlist_sha256=netlist.sha256,
             table_sha256=None,
         ),
-        metrics=closed_form_metrics(spec) or sampled.metrics,
+        metrics=metrics,
         table=None,
         rank=_known_rank(spec),
     )
@@ -153,7 +220,7 @@ def _prove_array(
     verify_products(array, seed=seed, table=table)
     compared = f"matrix products as numpy, and {streams.cycles} cycles with bubbles, reloads, resets and overflow"
     if table is not None:
-        return _tabulated(multiplier, synthesis, table, method=f"exhaustive through every PE, {compared}")
+        return tabulated(multiplier, synthesis, table, method=f"exhaustive through every PE, {compared}")
     # Sums agree with the golden model, and so do the products in them: the errors are taken from it.
     stream = uniform(multiplier, pairs=RANDOM_PAIRS, seed=seed)
     return Proof(

@@ -11,6 +11,7 @@ from axhw.errors import VerificationError
 from axhw.hdl.registry import DesignSpec, create_element, parse
 from axhw.proof import Proof, prove
 from axhw.sim.metrics import exact_metrics
+from axhw.sim.worst_case import WorstCase
 from axhw.store import Store
 from axhw.synth.engines import find_engine
 from axhw.synth.libraries import DEFAULT, load_library
@@ -35,9 +36,26 @@ def synthesise(store: Store) -> Callable[[DesignSpec], Synthesis]:
 Synthesise = Callable[[DesignSpec], Synthesis]
 
 
-def proof_of(spec: DesignSpec, synthesis: Synthesis, *, time_limit_s: float = 60.0) -> Proof:
+def proof_of(
+    spec: DesignSpec,
+    synthesis: Synthesis,
+    *,
+    time_limit_s: float = 60.0,
+    all_pairs: bool = False,
+    wce_time_limit_s: float = 0.0,
+) -> Proof:
     graph = levelize(synthesis.netlist, LIBRARY.cells)
-    return prove(spec, synthesis, graph, library=LIBRARY.cells, engine=ENGINE, seed=1, time_limit_s=time_limit_s)
+    return prove(
+        spec,
+        synthesis,
+        graph,
+        library=LIBRARY.cells,
+        engine=ENGINE,
+        seed=1,
+        time_limit_s=time_limit_s,
+        all_pairs=all_pairs,
+        wce_time_limit_s=wce_time_limit_s,
+    )
 
 
 def with_cells_swapped(synthesis: Synthesis, cells: dict[str, str], *, which: int) -> Synthesis:
@@ -140,6 +158,37 @@ def test_a_wide_multiplier_needs_its_proof_in_time(synthesise: Synthesise) -> No
     spec = parse("exact:width=12")
     with pytest.raises(VerificationError, match=r"^Expected a proof within 0.01 s that the netlist of exact12s"):
         proof_of(spec, synthesise(spec), time_limit_s=0.01)
+
+
+def test_errors_of_twelve_bits_are_those_of_all_pairs_and_of_thirteen_on_demand(
+    synthesise: Synthesise, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = parse("bam:width=12,v=4")
+    metrics = proof_of(spec, synthesise(spec)).metrics
+    # Every cell of column c < v is there c + 1 times, and set for a quarter of the pairs; cells only lower the product.
+    assert (metrics.sampled, metrics.pairs, metrics.wce) == (False, 1 << 24, 1 + 4 + 12 + 32)
+    assert metrics.mae == -metrics.bias == (1 + 4 + 12 + 32) / 4
+    wide = parse("bam:width=13,v=4")
+    assert proof_of(wide, synthesise(wide)).metrics.sampled
+    monkeypatch.setattr("axhw.proof.ENUMERATED_WIDTH", 11)
+    assert proof_of(spec, synthesise(spec)).metrics.sampled
+    assert proof_of(spec, synthesise(spec), all_pairs=True).metrics == metrics
+
+
+def test_bounds_of_the_worst_case_stand_beside_the_sample(
+    synthesise: Synthesise, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = parse("bam:width=13,v=4")
+    synthesis = synthesise(spec)
+    unproved = proof_of(spec, synthesis, wce_time_limit_s=1e-9).metrics
+    assert unproved.sampled
+    assert unproved.wce <= 49
+    assert unproved.wce_upper == (1 << 27) - 1
+    found = WorstCase(lower=49, upper=49, a=15, b=15, seconds=1.0)
+    monkeypatch.setattr("axhw.proof.worst_case_error", lambda circuit, signed, time_limit_s: found)
+    proved = proof_of(spec, synthesis, wce_time_limit_s=60.0).metrics
+    assert (proved.wce, proved.wce_upper, proved.wce_exceeded_pct) == (49, 49, 0.0)
+    assert proved.wce_pct == 49 * 100 / 4**13
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 """The compiled kernel of `axhw.sim.timed`: waveforms through gates in topological order.
 
 A gate is done for a block of operand pairs before the next gate. Which pairs make it switch looks random to a
-processor, which guesses branches by their past: what every pair takes is therefore written without branches, and
-only pairs with several events on a gate's inputs are gone through event by event. Indices that are read from arrays
+processor, which guesses branches by their past: pairs with up to two events on a gate's inputs, which are most, are
+therefore done without branches, and only the others are gone through event by event. Indices that are read from arrays
 are unsigned, because each signed one costs numba a test for the negative indices of Python.
 """
 
@@ -41,7 +41,7 @@ def _shortest_delays(delay: IntArray, inputs: int, shortest: IntArray) -> None:
 @njit(nogil=True, cache=True)
 def _gather(
     pairs: int,
-    fanin: NetArray,
+    fanin: IndexArray,
     target: int,
     table: BitArray,
     state: BitArray,
@@ -90,19 +90,24 @@ def _single_events(
     free: int,
     row: IndexArray,
     odd: IndexArray,
-    busy: IndexArray,
-) -> tuple[int, int]:
-    """Waveforms of a gate in the pairs with at most one event on its inputs; the other pairs are listed in `busy`.
+    twice: IndexArray,
+    often: IndexArray,
+) -> tuple[int, int, int]:
+    """Waveforms of a gate in the pairs with at most one event on its inputs.
+
+    Pairs with two events are listed in `twice`, those with more in `often`.
 
     Returns
     -------
     free : int
         The first unused place in `times`.
-    listed : int
+    in_twice, in_often : int
+        How many are listed.
     """
-    listed = 0
+    in_twice = in_often = 0
     for pair in range(pairs):
-        single = np.int64(count[target, pair] <= 1)
+        events = count[target, pair]
+        single = np.int64(events <= 1)
         value = np.int64(table[row[pair] ^ odd[pair]])
         switches = (value ^ state[target, pair]) & single
         times[free] = times[start[target, pair] * single] + shortest[2 * odd[pair] + value]
@@ -110,9 +115,11 @@ def _single_events(
         start[target, pair] = free * switches
         count[target, pair] = switches
         free += 2 * switches
-        busy[listed] = pair
-        listed += 1 - single
-    return free, listed
+        twice[in_twice] = pair
+        in_twice += np.int64(events == 2)
+        often[in_often] = pair
+        in_often += np.int64(events > 2)
+    return free, in_twice, in_often
 
 
 @njit(nogil=True, cache=True)
@@ -174,8 +181,8 @@ def _finish(
 
 
 @njit(nogil=True, cache=True)
-def _merge_two(
-    fanin: NetArray,
+def _two_events(
+    fanin: IndexArray,
     target: int,
     table: BitArray,
     shortest: IntArray,
@@ -185,51 +192,51 @@ def _merge_two(
     times: IntArray,
     free: int,
     row: IndexArray,
-    busy: IndexArray,
+    odd: IndexArray,
+    pairs: IndexArray,
     inertial: bool,
 ) -> int:
-    """As `_merge` for a gate with two inputs, which most have: their places stay in registers."""
-    of_a, of_b = start[fanin[0]], start[fanin[1]]
-    for pair in busy:
-        a, b = np.uint64(of_a[pair]), np.uint64(of_b[pair])
-        next_a, next_b = times[a], times[b]
-        bits = np.int64(row[pair])
-        present = np.int64(state[target, pair])
-        first, latest, scheduled, due = free, present, np.int64(0), np.int64(0)
-        now = _smaller(next_a, next_b)
-        while now < _NEVER:
-            a_happens, b_happens = np.int64(next_a == now), np.int64(next_b == now)
-            a += np.uint64(a_happens)
-            b += np.uint64(b_happens)
-            next_a, next_b = times[a], times[b]
-            # Without a delay, an input may change twice at a time.
-            while next_a == now:
-                a += np.uint64(1)
-                a_happens ^= 1
-                next_a = times[a]
-            while next_b == now:
-                b += np.uint64(1)
-                b_happens ^= 1
-                next_b = times[b]
-            changed = a_happens | b_happens << 1
-            if changed != 0:
-                bits ^= changed
-                value = np.int64(table[bits])
-                fresh = now + shortest[2 * changed + value]
-                if inertial:
-                    free, present, scheduled, due = _inertial(times, free, present, scheduled, due, now, value, fresh)
-                elif value != latest:
-                    latest = value
-                    free, present = _transport(times, first, free, present, value, fresh)
-            now = _smaller(next_a, next_b)
-        times[free] = due
-        free = _finish(target, pair, start, count, times, first, free, scheduled)
+    """Waveforms of a gate in `pairs` with two events on its inputs; return the first unused place in `times`."""
+    for pair in pairs:
+        early, both = _NEVER, np.int64(0)
+        for k in range(fanin.shape[0]):
+            place, events = start[fanin[k], pair], np.int64(count[fanin[k], pair])
+            time = times[place]
+            early = _smaller(early, time)
+            # Two on one input are in consecutive places.
+            both += (time & -(events & 1)) + ((time + times[place + np.uint32(1)]) & -(events >> 1))
+        late = both - early
+        of_early = np.int64(0)
+        for k in range(fanin.shape[0]):
+            of_early |= np.int64(times[start[fanin[k], pair]] == early) << k
+        # Inputs that change together count as one event, the early one.
+        changed = np.int64(odd[pair])
+        of_early = changed ^ ((changed ^ of_early) & -np.int64(early != late))
+        before = np.int64(state[target, pair])
+        between = np.int64(table[row[pair] ^ of_early])
+        after = np.int64(table[row[pair] ^ changed])
+        early_due = early + shortest[2 * of_early + between]
+        late_due = late + shortest[2 * (changed ^ of_early) + after]
+        if inertial:
+            first = (between ^ before) & np.int64(early_due <= late)
+            second = after ^ before ^ first
+            # What is still scheduled at the second event stays if it is wanted.
+            stays = between ^ before ^ first
+            late_due += (early_due - late_due) & -stays
+        else:
+            first, second = between ^ before, after ^ between
+            overtaken = first & second & np.int64(early_due >= late_due)
+            first ^= overtaken
+            second ^= overtaken
+        times[free] = early_due
+        times[free + first] = late_due
+        free = _finish(target, pair, start, count, times, free, free + first, second)
     return free
 
 
 @njit(nogil=True, cache=True)
 def _merge(
-    fanin: NetArray,
+    fanin: IndexArray,
     target: int,
     table: BitArray,
     shortest: IntArray,
@@ -239,12 +246,12 @@ def _merge(
     times: IntArray,
     free: int,
     row: IndexArray,
-    busy: IndexArray,
+    pairs: IndexArray,
     cursor: IndexArray,
     inertial: bool,
 ) -> int:
-    """Waveforms of a gate in the pairs of `busy`, event by event; return the first unused place in `times`."""
-    for pair in busy:
+    """Waveforms of a gate in `pairs`, event by event; return the first unused place in `times`."""
+    for pair in pairs:
         now = _NEVER
         for k in range(fanin.shape[0]):
             cursor[k] = start[fanin[k], pair]
@@ -259,6 +266,7 @@ def _merge(
                 place = cursor[k]
                 happens = np.int64(times[place] == now)
                 place += np.uint64(happens)
+                # Without a delay, an input may change twice at a time.
                 while times[place] == now:
                     place += np.uint64(1)
                     happens ^= 1
@@ -283,13 +291,13 @@ def _merge(
 @njit(nogil=True, cache=True)
 def simulate_pairs(
     values: BitArray,
-    fanin: NetArray,
+    fanin: IndexArray,
     fanin_count: NetArray,
-    output: NetArray,
+    output: IndexArray,
     offset: IntArray,
     tables: BitArray,
     delay: IntArray,
-    sources: NetArray,
+    sources: IndexArray,
     launch: IntArray,
     constant_one: int,
     net_count: int,
@@ -330,7 +338,8 @@ def simulate_pairs(
     times[0] = _NEVER
     row = np.empty(block + 1, np.uint32)
     odd = np.empty(block, np.uint32)
-    busy = np.empty(block, np.uint32)
+    twice = np.empty(block, np.uint32)
+    often = np.empty(block, np.uint32)
     cursor = np.empty(fanin.shape[1], np.uint64)
     shortest = np.empty(2 << fanin.shape[1], np.int64)
 
@@ -359,23 +368,21 @@ def simulate_pairs(
                 larger[:free] = times[:free]
                 times = larger
             _shortest_delays(delay[gate], nets.shape[0], shortest)
-            free, listed = _single_events(
-                pairs, target, table, shortest, state, start, count, times, free, row, odd, busy
+            free, in_twice, in_often = _single_events(
+                pairs, target, table, shortest, state, start, count, times, free, row, odd, twice, often
             )
-            several = busy[:listed]
-            if nets.shape[0] == 2:
-                free = _merge_two(
-                    nets, target, table, shortest, state, start, count, times, free, row, several, inertial
-                )
-            else:
-                free = _merge(
-                    nets, target, table, shortest, state, start, count, times, free, row, several, cursor, inertial
-                )
+            two, several = twice[:in_twice], often[:in_often]
+            free = _two_events(nets, target, table, shortest, state, start, count, times, free, row, odd, two, inertial)
+            free = _merge(
+                nets, target, table, shortest, state, start, count, times, free, row, several, cursor, inertial
+            )
         for net in range(net_count):
+            high = rises = transitions = 0
             for pair in range(pairs):
-                before, transitions = np.int64(state[net, pair]), np.int64(count[net, pair])
-                rises = (transitions + 1 - before) >> 1
-                ones[net] += before
-                counts[net, RISE] += rises
-                counts[net, FALL] += transitions - rises
+                high += state[net, pair]
+                rises += (count[net, pair] + 1 - state[net, pair]) >> 1
+                transitions += count[net, pair]
+            ones[net] += high
+            counts[net, RISE] += rises
+            counts[net, FALL] += transitions - rises
     return counts, ones, state[:, last].copy()

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from axhw.hdl.configurable import ConfigurableRoupSpec
 from axhw.hdl.pe.systolic import SystolicSpec
 from axhw.hdl.registry import DesignSpec
 from axhw.hdl.spec import MultiplierSpec
+from axhw.sim.configurable import configurable_replay
 from axhw.sim.simulators import Simulator, simulate
 from axhw.sim.systolic import array_replay
 from axhw.sim.testbench import element_replay, multiplier_replay, wrong_pair
@@ -43,15 +45,20 @@ class Check:
 
 
 def cosimulate(
-    spec: DesignSpec, sources: Mapping[str, str], *, level: Level, simulator: Simulator, seed: int = 1
+    spec: DesignSpec | ConfigurableRoupSpec,
+    sources: Mapping[str, str],
+    *,
+    level: Level,
+    simulator: Simulator,
+    seed: int = 1,
 ) -> Check:
     """Simulate one level of a design.
 
     Parameters
     ----------
-    spec : MultiplierSpec or ProcessingElementSpec
-        A multiplier gets all pairs up to 8 bits, corners and random pairs above; an element a stream
-        of corners, random operands, stalls and resets.
+    spec : MultiplierSpec, ConfigurableRoupSpec or ProcessingElementSpec
+        A multiplier, in each of its modes if it is configurable, gets all pairs up to 8 bits, corners and random
+        pairs above; an element a stream of corners, random operands, stalls, resets and changes of its mode.
     sources : mapping of file name to Verilog text
         With the module of that name; for gates together with models of the cells.
     level : {"rtl", "gates"}
@@ -64,6 +71,10 @@ def cosimulate(
     """
     if isinstance(spec, MultiplierSpec):
         replay, vectors = multiplier_replay(
+            spec, module=spec.name, sources=sources, simulator=simulator.name, seed=seed
+        )
+    elif isinstance(spec, ConfigurableRoupSpec):
+        replay, vectors = configurable_replay(
             spec, module=spec.name, sources=sources, simulator=simulator.name, seed=seed
         )
     elif isinstance(spec, SystolicSpec):

@@ -8,6 +8,7 @@ from typing import TypeAlias
 import numpy as np
 
 from axhw.errors import AxhwError, VerificationError
+from axhw.hdl.pe.configurable_mac import ConfigurableMacSpec
 from axhw.hdl.pe.mac import MacSpec
 from axhw.hdl.pe.registered import RegisteredSpec
 from axhw.hdl.registry import describe
@@ -37,7 +38,9 @@ def _signed_outputs(spec: PairElement) -> frozenset[str]:
     return frozenset({value_port(spec)}) if spec.multiplier.signed else frozenset()
 
 
-def steady_inputs(spec: PairElement, a: IntegerArray, b: IntegerArray, *, sum_length: int) -> dict[str, IntegerArray]:
+def steady_inputs(
+    spec: PairElement, a: IntegerArray, b: IntegerArray, *, sum_length: int, modes: IntegerArray | None = None
+) -> dict[str, IntegerArray]:
     """Inputs at full throughput: a pair every cycle, no reset after the first cycle.
 
     Parameters
@@ -45,30 +48,44 @@ def steady_inputs(spec: PairElement, a: IntegerArray, b: IntegerArray, *, sum_le
     a, b : (cycles, streams) arrays
     sum_length : int
         A MAC starts a new sum every so many cycles.
+    modes : (cycles, streams) array, optional
+        In which a configurable MAC multiplies each pair; it stays in mode 0 by default, and loads only what changes.
     """
     cycles = np.arange(len(a))[:, None] * np.ones((1, a.shape[1]), np.int64)
     inputs = {"a": a, "b": b, "valid_i": np.ones_like(a), "rst": (cycles == 0).astype(np.int64)}
     if isinstance(spec, MacSpec):
         inputs["clear"] = ((cycles - 1) % sum_length == 0).astype(np.int64)
+    if isinstance(spec, ConfigurableMacSpec):
+        inputs["mode"] = np.zeros_like(a) if modes is None else modes
+        # The reset of the first cycle leaves mode 0.
+        before = np.concatenate([np.zeros((1, a.shape[1]), np.int64)] * 2 + [inputs["mode"][1:-1]])
+        inputs["load_mode"] = (inputs["mode"] != before[: len(a)]).astype(np.int64)
     return inputs
 
 
-def extract_element_table(netlist: Netlist, graph: GateGraph, library: CellLibrary, spec: PairElement) -> ProductTable:
+def extract_element_table(
+    netlist: Netlist, graph: GateGraph, library: CellLibrary, spec: PairElement, *, mode: int = 0
+) -> ProductTable:
     """The product table inside a mapped element: every pair streamed through it, a MAC cleared each time.
+
+    Parameters
+    ----------
+    mode : int
+        Of a configurable MAC.
 
     Raises
     ------
     AxhwError
         If the operands are too wide for a table.
     """
-    multiplier = spec.multiplier
+    multiplier = spec.modes[mode] if isinstance(spec, ConfigurableMacSpec) else spec.multiplier
     if multiplier.width > MAX_TABLE_WIDTH:
         raise AxhwError(
             f"Expected operands of at most {MAX_TABLE_WIDTH} bits for a product table, found {multiplier.width}."
         )
     codes = multiplier.operand_codes()
     a, b = np.repeat(codes, len(codes)), np.tile(codes, len(codes))
-    values = element_products(netlist, graph, library, spec, a, b)
+    values = element_products(netlist, graph, library, spec, a, b, mode=mode)
     return ProductTable(
         values=values.reshape(len(codes), len(codes)).astype(np.int32),
         width=multiplier.width,
@@ -80,13 +97,22 @@ def extract_element_table(netlist: Netlist, graph: GateGraph, library: CellLibra
 
 
 def element_products(
-    netlist: Netlist, graph: GateGraph, library: CellLibrary, spec: PairElement, a: IntegerArray, b: IntegerArray
+    netlist: Netlist,
+    graph: GateGraph,
+    library: CellLibrary,
+    spec: PairElement,
+    a: IntegerArray,
+    b: IntegerArray,
+    *,
+    mode: int = 0,
 ) -> IntegerArray:
     """Products of operand pairs that are streamed through a mapped element, a MAC cleared each time.
 
     Parameters
     ----------
     a, b : (pairs,) arrays
+    mode : int
+        Of a configurable MAC.
 
     Returns
     -------
@@ -98,7 +124,7 @@ def element_products(
     for rows, operands in zip(grid, (a, b)):
         # The last cycle repeats the first pairs where the count is not a multiple of the streams.
         rows[1 : 1 + cycles] = np.resize(operands, (cycles, streams))
-    inputs = steady_inputs(spec, grid[0], grid[1], sum_length=1)
+    inputs = steady_inputs(spec, grid[0], grid[1], sum_length=1, modes=np.full_like(grid[0], mode))
     run = run_clocked(netlist, graph, library, inputs, signed_outputs=_signed_outputs(spec))
     return run.outputs[value_port(spec)][1 + spec.latency :].ravel()[: len(a)]
 
@@ -163,3 +189,10 @@ def operand_grid(stream: OperandStream, *, streams: int) -> tuple[IntegerArray, 
     cycles = len(stream) // streams
     shape = (streams, cycles)
     return stream.a[: streams * cycles].reshape(shape).T, stream.b[: streams * cycles].reshape(shape).T
+
+
+def mode_grid(modes: IntegerArray, *, streams: int) -> IntegerArray:
+    """The modes of an operand stream's pairs, cut as `operand_grid` cuts these."""
+    cycles = len(modes) // streams
+    grid: IntegerArray = modes[: streams * cycles].reshape(streams, cycles).T
+    return grid

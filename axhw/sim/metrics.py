@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -55,6 +55,9 @@ class ErrorMetrics:
     wce_exceeded_pct : float or None
         What is known about the maxima: with 95 % confidence at most this share of all pairs exceeds the sampled
         `wce` (``1 - 0.05**(1 / pairs)``, whatever the distribution).
+    wce_upper : int or None
+        Sampled metrics only: proved, see `axhw.sim.worst_case`, that no pair has a larger error; equal to `wce` where
+        that is proved to be the worst. None where no proof was tried.
     """
 
     mae: float
@@ -73,6 +76,13 @@ class ErrorMetrics:
     sampled: bool = False
     half_widths: Mapping[str, float] | None = None
     wce_exceeded_pct: float | None = None
+    wce_upper: int | None = None
+
+    def with_worst_case(self, *, lower: int, upper: int, width: int) -> ErrorMetrics:
+        """These, with bounds of the worst case that were proved beside what was sampled."""
+        wce = max(self.wce, lower)
+        exceeded = 0.0 if wce == upper else self.wce_exceeded_pct
+        return replace(self, wce=wce, wce_pct=wce * 100 / 4.0**width, wce_upper=upper, wce_exceeded_pct=exceeded)
 
 
 class Moments(NamedTuple):

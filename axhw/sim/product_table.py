@@ -24,6 +24,10 @@ IntegerArray = npt.NDArray[np.int64]
 MAX_TABLE_WIDTH = 10
 """A 10-bit table has a million entries; 16 bits would take 16 GiB."""
 
+SIGNED, UNSIGNED = "signed operands in increasing order", "unsigned operands in increasing order"
+SIGNED_CODES = "signed operands in the order of their two's complement codes"
+"""What the rows and columns of a table can be for."""
+
 _MIN_TABLE_WIDTH = 2
 _CHUNK_WORDS = 1 << 11
 # A table is misread if another reading explains at least half of it, and leaves half of what the stated one leaves.
@@ -223,25 +227,28 @@ def _checked_values(values: npt.ArrayLike, *, width: int, signed: bool, name: st
             f"found {lowest} to {highest}."
         )
     result = np.array(array, np.int32, order="C")
-    _check_reading(result, width=width, signed=signed, name=name)
+    stated = SIGNED if signed else UNSIGNED
+    if (likely := likely_reading(result, width=width, stated=stated)) != stated:
+        raise AxhwError(f"Expected {stated} in the table {name}, found products of {likely}.")
     result.setflags(write=False)
     return result
 
 
-def _check_reading(values: TableArray, *, width: int, signed: bool, name: str) -> None:
-    """Refuse a table whose rows are plainly in another order or of other operands than stated.
+def likely_reading(values: npt.NDArray[np.integer[Any]], *, width: int, stated: str) -> str:
+    """What the rows and columns of a table plainly are: as stated, if no other of three readings is much better.
 
     The mean distance to the exact products, relative to their mean magnitude, tells: it is small for the right reading
     of any multiplier that is one, and above 1 for the others.
+
+    Parameters
+    ----------
+    values : (2**width, 2**width) integer array
+    width : int
+    stated : {SIGNED, SIGNED_CODES, UNSIGNED}
     """
     index = np.arange(1 << width)
     half = 1 << (width - 1)
-    readings = {
-        "signed operands in increasing order": index - half,
-        "signed operands in the order of their two's complement codes": (index ^ half) - half,
-        "unsigned operands in increasing order": index,
-    }
-    stated = f"{kind(signed)} operands in increasing order"
+    readings = {SIGNED: index - half, SIGNED_CODES: (index ^ half) - half, UNSIGNED: index}
     # 64 rows and columns say it as well as all of them.
     step = max(1, (1 << width) // 64)
     sample = values[::step, ::step].astype(np.float64)
@@ -250,8 +257,7 @@ def _check_reading(values: TableArray, *, width: int, signed: bool, name: str) -
         exact = np.multiply.outer(codes[::step], codes[::step])
         distance[reading] = float(np.abs(sample - exact).mean() / np.abs(exact).mean())
     best = min(distance, key=lambda reading: distance[reading])
-    if distance[best] < _MISREAD * min(1.0, distance[stated]):
-        raise AxhwError(f"Expected {stated} in the table {name}, found products of {best}.")
+    return best if distance[best] < _MISREAD * min(1.0, distance[stated]) else stated
 
 
 def kind(signed: bool) -> str:

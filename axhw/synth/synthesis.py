@@ -7,7 +7,7 @@ import json
 import re
 import time
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from amaranth.back import rtlil
 from amaranth.lib import wiring
@@ -89,8 +89,7 @@ class SynthesisJob:
     @cached_property
     def key(self) -> str:
         """Digest of everything above: the name under which the result may be stored."""
-        parts = (self.rtlil, hashlib.sha256(self.liberty.encode()).hexdigest(), self.script, str(self.engine))
-        return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+        return _digest("\0".join((self.rtlil, _library_digest(self.liberty), self.script, str(self.engine))))
 
     def run(self) -> Synthesis:
         """Run Yosys in a fresh process.
@@ -123,6 +122,16 @@ class SynthesisJob:
                 "the library lacks such cells."
             )
         return result
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@lru_cache(maxsize=8)
+def _library_digest(liberty: str) -> str:
+    """Worked out once: the designs of a sweep share their library."""
+    return _digest(liberty)
 
 
 def part_of(instance: str, kept: str) -> bool:
