@@ -8,27 +8,33 @@ import hashlib
 import io
 import itertools
 import json
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from axhw import __version__
 from axhw.breakdown import breakdown_job, measure_breakdown
+from axhw.errors import AxhwError
+from axhw.hdl.families.table import TableSpec
+from axhw.hdl.pe.configurable_mac import ConfigurableMacSpec
+from axhw.hdl.pe.mixed import MixedSystolicSpec
 from axhw.hdl.registry import DesignSpec, describe
 from axhw.hdl.spec import MultiplierSpec
-from axhw.measure import Conditions, measure_cost
-from axhw.proof import prove
+from axhw.measure import Conditions, area_um2, measure_cost
+from axhw.proof import prove, prove_table
 from axhw.record import DesignRecord, Provenance, document_of
 from axhw.sim.product_table import ProductTable
 from axhw.store import Store
 from axhw.synth.engines import Engine, find_engine
+from axhw.synth.liberty.library import CellLibrary
 from axhw.synth.liberty.mapping import check_flip_flops
 from axhw.synth.liberty.verilog import cell_models
 from axhw.synth.libraries import DEFAULT, LibrarySource, load_library
 from axhw.synth.netlist import levelize
-from axhw.synth.synthesis import SynthesisJob, to_rtlil
+from axhw.synth.synthesis import Synthesis, SynthesisJob, to_rtlil
 
 Stage = Callable[[str], None]
 
@@ -40,6 +46,8 @@ def characterize(
     engine: Engine | None = None,
     store: Store | None = None,
     conditions: Conditions | None = None,
+    mapping: Synthesis | None = None,
+    imported: Mapping[str, Any] | None = None,
     threads: int | None = None,
     stage: Stage = lambda name: None,
 ) -> DesignRecord:
@@ -55,6 +63,11 @@ def characterize(
     store : Store, optional
         The user's by default.
     conditions : Conditions, optional
+    mapping : Synthesis, optional
+        The same design as cells of the library, such as an imported netlist came with: taken where it is smaller than
+        what synthesis makes of the spec. It is verified and measured like the other; its RTL is that of the spec.
+    imported : mapping, optional
+        Where an imported design comes from, for its provenance.
     threads : int, optional
         Of the timed simulation; by default one per processor.
     stage : callable, optional
@@ -67,9 +80,15 @@ def characterize(
     VerificationError
         If the mapped netlist is not what the golden model says.
     """
+    if isinstance(spec, (MixedSystolicSpec, ConfigurableMacSpec)):
+        raise AxhwError(
+            f"Expected a design of one multiplier, found {spec.name}: axhw.mixed measures those of several."
+        )
+    store = Store.default() if store is None else store
+    if isinstance(spec, TableSpec):
+        return _tabulated(spec, store=store, imported=imported, stage=stage)
     library = load_library(DEFAULT) if library is None else library
     engine = find_engine() if engine is None else engine
-    store = Store.default() if store is None else store
     conditions = Conditions() if conditions is None else conditions
 
     # What a library lacks is said before any work.
@@ -80,14 +99,30 @@ def characterize(
     job = SynthesisJob(
         name=spec.name, rtlil=to_rtlil(spec.component(), name=spec.name), liberty=library.text, engine=engine
     )
-    key = _key(spec, job, conditions)
+    if mapping is not None and area_um2(mapping.netlist, library.cells) >= area_um2(
+        store.synthesise(job).netlist, library.cells
+    ):
+        mapping = None
+    key = _key(spec, job, conditions, mapping)
     if (entry := store.get(key)) is not None:
         return DesignRecord.from_entry(entry)
     stage("synthesise")
     synthesis = store.synthesise(job)
+    if mapping is not None:
+        synthesis = replace(mapping, rtl_verilog=synthesis.rtl_verilog)
     stage("prove")
     graph = levelize(synthesis.netlist, library.cells)
-    proof = prove(spec, synthesis, graph, library=library.cells, engine=engine, seed=conditions.seed)
+    proof = prove(
+        spec,
+        synthesis,
+        graph,
+        library=library.cells,
+        engine=engine,
+        seed=conditions.seed,
+        all_pairs=conditions.all_pairs,
+        wce_time_limit_s=conditions.wce_time_limit_s,
+        threads=threads,
+    )
     stage("cost")
     cost = measure_cost(spec, synthesis, library=library.cells, conditions=conditions, graph=graph, threads=threads)
     breakdown = None
@@ -107,25 +142,49 @@ def characterize(
         proof=proof,
         cost=cost,
         breakdown=breakdown,
-        provenance=Provenance(
-            axhw_version=__version__,
-            code_sha256=code_digest(),
-            created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        ),
+        provenance=_provenance(None if imported is None else {**imported, "own_cells": mapping is not None}),
     )
-    used = sorted({instance.cell for instance in synthesis.netlist.instances})
-    files = {
-        "design.v": synthesis.rtl_verilog.encode(),
-        "netlist.v": synthesis.netlist_verilog.encode(),
-        "netlist.json": synthesis.netlist_json.encode(),
-        "cells.v": cell_models(library.cells, used).encode(),
-    }
+    files = circuit_files(synthesis, library.cells)
     if proof.table is not None:
-        files["lut.npy"] = _npy(proof.table)
+        files["lut.npy"] = npy_bytes(proof.table)
     return DesignRecord.from_entry(store.put(key, document, files))
 
 
-def _npy(table: ProductTable) -> bytes:
+def _tabulated(spec: TableSpec, *, store: Store, imported: Mapping[str, Any] | None, stage: Stage) -> DesignRecord:
+    """The record of a table: errors and rank, but no circuit and so no cost."""
+    key = _digest(describe(spec), code_digest())
+    if (entry := store.get(key)) is not None:
+        return DesignRecord.from_entry(entry)
+    stage("prove")
+    proof = prove_table(spec)
+    stage("store")
+    document = document_of(spec, proof=proof, cost=None, breakdown=None, provenance=_provenance(imported))
+    files = {} if proof.table is None else {"lut.npy": npy_bytes(proof.table)}
+    return DesignRecord.from_entry(store.put(key, document, files))
+
+
+def _provenance(imported: Mapping[str, Any] | None) -> Provenance:
+    return Provenance(
+        axhw_version=__version__,
+        code_sha256=code_digest(),
+        created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        imported=imported,
+    )
+
+
+def circuit_files(synthesis: Synthesis, library: CellLibrary) -> dict[str, bytes]:
+    """The files of a circuit: its RTL, its netlist and models of the cells in it."""
+    used = sorted({instance.cell for instance in synthesis.netlist.instances})
+    return {
+        "design.v": synthesis.rtl_verilog.encode(),
+        "netlist.v": synthesis.netlist_verilog.encode(),
+        "netlist.json": synthesis.netlist_json.encode(),
+        "cells.v": cell_models(library, used).encode(),
+    }
+
+
+def npy_bytes(table: ProductTable) -> bytes:
+    """The values of a table as an .npy file."""
     buffer = io.BytesIO()
     np.save(buffer, table.values, allow_pickle=False)
     return buffer.getvalue()
@@ -144,6 +203,10 @@ def code_digest() -> str:
     return digest.hexdigest()
 
 
-def _key(spec: DesignSpec, job: SynthesisJob, conditions: Conditions) -> str:
-    body = json.dumps([describe(spec), job.key, asdict(conditions), code_digest()], sort_keys=True)
-    return hashlib.sha256(body.encode()).hexdigest()
+def _key(spec: DesignSpec, job: SynthesisJob, conditions: Conditions, mapping: Synthesis | None) -> str:
+    given = () if mapping is None else (mapping.netlist.sha256,)
+    return _digest(describe(spec), job.key, asdict(conditions), code_digest(), *given)
+
+
+def _digest(*parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -25,14 +25,31 @@ from axhw.store import Entry
 from axhw.synth.cost import Cost
 from axhw.synth.netlist import Netlist
 
+_COST_FIGURES = (
+    "library",
+    "engine",
+    "area_um2",
+    "delay_ns",
+    "energy_fj",
+    "energy_zero_delay_fj",
+    "energy_exclusive_fj",
+    "leakage_nw",
+    "cells",
+)
+_COST_CONDITIONS = ("stream", "corner", "input_slew_ns", "output_load_ff", "wire_load")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
-    """What made the record: version of axhw, digest of its circuit and measuring code, day."""
+    """What made the record: version of axhw, digest of its circuit and measuring code, day.
+
+    `imported` says of an imported design which file it was, how that was read, and whether its own cells were kept.
+    """
 
     axhw_version: str
     code_sha256: str
     created: str
+    imported: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -44,12 +61,14 @@ class DesignRecord:
     key : str
         Content address in the store.
     folder : Path
-        Where its files are: design.v, netlist.v, netlist.json, design.json and, up to 10 bits, lut.npy.
+        Where its files are: design.v, netlist.v, netlist.json, design.json and, up to 10 bits, lut.npy; an imported
+        table has the last two only.
     spec : MultiplierSpec or ProcessingElementSpec
     metrics : ErrorMetrics
     rank : int or None
         Exact rank of the product table; None where it is not known.
-    cost : Cost
+    cost : Cost or None
+        None for an imported table, which has no circuit.
     breakdown : Breakdown or None
         A processing element by parts; None for a multiplier.
     verification : Verification
@@ -63,7 +82,7 @@ class DesignRecord:
     spec: DesignSpec
     metrics: ErrorMetrics
     rank: int | None
-    cost: Cost
+    cost: Cost | None
     breakdown: Breakdown | None
     verification: Verification
     provenance: Provenance
@@ -78,9 +97,25 @@ class DesignRecord:
         """The multiplier: the design itself, or the one inside a processing element."""
         return self.spec if isinstance(self.spec, MultiplierSpec) else self.spec.multiplier
 
+    @property
+    def circuit_cost(self) -> Cost:
+        """The cost, for those who need a circuit.
+
+        Raises
+        ------
+        AxhwError
+            If the design is a table without one.
+        """
+        if self.cost is None:
+            raise AxhwError(
+                f"Expected a design with a circuit, found {self.name}, of which only the table of products is known: "
+                "import its Verilog, BLIF or chromosome instead."
+            )
+        return self.cost
+
     @cached_property
     def table(self) -> ProductTable | None:
-        """The product table that was extracted from the mapped netlist, None for wide operands.
+        """The product table that was extracted from the mapped netlist, or imported; None for wide operands.
 
         Raises
         ------
@@ -112,8 +147,9 @@ class DesignRecord:
         Raises
         ------
         AxhwError
-            If the stored netlist is not the one that was proved.
+            If there is no circuit, or if the stored netlist is not the one that was proved.
         """
+        _ = self.circuit_cost
         try:
             document = json.loads(self.read("netlist.json"))
         except ValueError as error:
@@ -152,15 +188,7 @@ class DesignRecord:
             "signed": self.multiplier.signed,
             "params": self.multiplier.shown_parameters(),
             "element": None if isinstance(self.spec, MultiplierSpec) else self.spec.kind,
-            "library": cost.library,
-            "engine": cost.engine,
-            "area_um2": cost.area_um2,
-            "delay_ns": cost.delay_ns,
-            "energy_fj": cost.energy_fj,
-            "energy_zero_delay_fj": cost.energy_zero_delay_fj,
-            "energy_exclusive_fj": cost.energy_exclusive_fj,
-            "leakage_nw": cost.leakage_nw,
-            "cells": cost.cells,
+            **{figure: getattr(cost, figure, None) for figure in _COST_FIGURES},
             **self._shares(),
             "mae": metrics.mae,
             "mae_pct": metrics.mae_pct,
@@ -172,15 +200,12 @@ class DesignRecord:
             "bias": metrics.bias,
             "variance": metrics.variance,
             "rank": self.rank,
-            # A record exists only when the netlist was proved equal to the golden model.
-            "verified": True,
+            # A record of a circuit exists only when its netlist was proved equal to the golden model.
+            "verified": cost is not None,
             "verification": dataclasses.asdict(self.verification),
             "sampled": metrics.sampled,
-            "stream": cost.stream,
-            "corner": cost.corner,
-            "input_slew_ns": cost.input_slew_ns,
-            "output_load_ff": cost.output_load_ff,
-            "wire_load": cost.wire_load,
+            "wce_upper": metrics.wce_upper,
+            **{condition: getattr(cost, condition, None) for condition in _COST_CONDITIONS},
             "key": self.key,
         }
 
@@ -210,7 +235,7 @@ class DesignRecord:
                 spec=restore(document["spec"]),
                 metrics=ErrorMetrics(**document["metrics"]),
                 rank=document["rank"],
-                cost=Cost(**document["cost"]),
+                cost=Cost(**document["cost"]) if document["cost"] is not None else None,
                 breakdown=Breakdown(**document["breakdown"]) if document["breakdown"] is not None else None,
                 verification=Verification(**document["verification"]),
                 provenance=Provenance(**document["provenance"]),
@@ -224,7 +249,7 @@ class DesignRecord:
 
 
 def document_of(
-    spec: DesignSpec, *, proof: Proof, cost: Cost, breakdown: Breakdown | None, provenance: Provenance
+    spec: DesignSpec, *, proof: Proof, cost: Cost | None, breakdown: Breakdown | None, provenance: Provenance
 ) -> dict[str, Any]:
     """What design.json holds, and `DesignRecord.from_entry` reads."""
     return {
@@ -232,7 +257,7 @@ def document_of(
         "spec": describe(spec),
         "metrics": dataclasses.asdict(proof.metrics),
         "rank": proof.rank,
-        "cost": dataclasses.asdict(cost),
+        "cost": None if cost is None else dataclasses.asdict(cost),
         "breakdown": None if breakdown is None else dataclasses.asdict(breakdown),
         "verification": dataclasses.asdict(proof.verification),
         "provenance": dataclasses.asdict(provenance),

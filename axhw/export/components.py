@@ -56,7 +56,7 @@ def unique_names(records: Sequence[DesignRecord]) -> list[str]:
 
 
 def _component(record: DesignRecord, name: str) -> Component:
-    spec, cost = record.spec, record.cost
+    spec, cost = record.spec, record.circuit_cost
     delay_s = cost.delay_ns * 1e-9
     cycles, operations = (1, 1) if isinstance(spec, MultiplierSpec) else (spec.latency, spec.operations)
     return Component(

@@ -65,6 +65,6 @@ def export_designs(
     libraries = find_libraries(records, options.libraries)
     written = []
     for record, name in zip(records, unique_names(records)):
-        design = TimedDesign(record=record, library=libraries[record.cost.library_sha256], options=options)
+        design = TimedDesign(record=record, library=libraries[record.circuit_cost.library_sha256], options=options)
         written += _SIMULATIONS[format](design, output_folder(folder / name))
     return written

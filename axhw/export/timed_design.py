@@ -69,15 +69,16 @@ def find_libraries(records: Sequence[DesignRecord], paths: Sequence[str]) -> dic
     libraries = [load_library(name).cells for name in EMBEDDED]
     libraries += [read_library(*library_files(path)) for path in paths if path not in EMBEDDED]
     found = {library.sha256: library for library in libraries}
-    if len(paths) > 1 and any(record.cost.library_sha256 not in found for record in records):
+    if len(paths) > 1 and any(record.circuit_cost.library_sha256 not in found for record in records):
         # As `axhw gen` names the files of one technology.
         together = read_library(*(file for path in paths for file in library_files(path)))
         found[together.sha256] = together
     for record in records:
-        if record.cost.library_sha256 not in found:
+        cost = record.circuit_cost
+        if cost.library_sha256 not in found:
             raise AxhwError(
-                f"Expected the file of the library {record.cost.library} that {record.name} was made with, found none "
-                f"with the digest {record.cost.library_sha256[:12]}: name it with --library."
+                f"Expected the file of the library {cost.library} that {record.name} was made with, found none "
+                f"with the digest {cost.library_sha256[:12]}: name it with --library."
             )
     return found
 
@@ -96,7 +97,7 @@ class TimedDesign:
 
     @cached_property
     def timing(self) -> TimingReport:
-        cost = self.record.cost
+        cost = self.record.circuit_cost
         return analyze_timing(
             self.record.netlist,
             self.library,
@@ -117,7 +118,7 @@ class TimedDesign:
             return round(1e3 * self.options.period_ns)
         arrival = self.timing.arrival_ns
         settled_ns = float(arrival[np.isfinite(arrival)].max(initial=0.0))
-        return max(round(1e6 / self.record.cost.clock_mhz), 1000 * math.ceil(settled_ns + 0.001))
+        return max(round(1e6 / self.record.circuit_cost.clock_mhz), 1000 * math.ceil(settled_ns + 0.001))
 
     def values(self, stream: OperandStream) -> tuple[list[npt.NDArray[np.uint8]], str]:
         """Settled values of the sources, in one part or several, and what the operands are."""
@@ -129,5 +130,5 @@ class TimedDesign:
     @property
     def description(self) -> str:
         """The design and what its delays are."""
-        cost = self.record.cost
+        cost = self.record.circuit_cost
         return f"{self.record.name} on {cost.library}, {cost.corner}; delays with inertial filtering"

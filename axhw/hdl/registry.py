@@ -21,6 +21,7 @@ from axhw.hdl.families.lower_or import LowerOrSpec
 from axhw.hdl.families.mitchell import MitchellSpec
 from axhw.hdl.families.netlist import NetlistSpec
 from axhw.hdl.families.roup import RoupSpec
+from axhw.hdl.families.table import TableSpec
 from axhw.hdl.families.truncated import TruncatedSpec
 from axhw.hdl.pe.element import ProcessingElementSpec
 from axhw.hdl.pe.mac import MacSpec
@@ -45,9 +46,9 @@ FAMILIES: Mapping[str, type[MultiplierSpec]] = {
         LowerOrSpec,
     )
 }
-"""What users can spell. The gates of a `NetlistSpec` come from a file or a search, so it is not among them."""
+"""What users can spell. Gates and tables come from files or a search, so their families are not among them."""
 
-_SPECS: Mapping[str, type[MultiplierSpec]] = {**FAMILIES, NetlistSpec.family: NetlistSpec}
+_SPECS: Mapping[str, type[MultiplierSpec]] = {**FAMILIES, **{spec.family: spec for spec in (NetlistSpec, TableSpec)}}
 
 ELEMENTS: Mapping[str, type[RegisteredSpec] | type[MacSpec] | type[SystolicSpec]] = {
     spec.kind: spec for spec in (RegisteredSpec, MacSpec, SystolicSpec)
@@ -177,7 +178,7 @@ def create_element(kind: str, multiplier: MultiplierSpec, parameters: Mapping[st
     Raises
     ------
     AxhwError
-        For an unknown element or parameter and for values that are impossible.
+        For an unknown element or parameter, for values that are impossible, and for a multiplier without a circuit.
     """
     if not isinstance(kind, str) or kind not in ELEMENTS:
         raise AxhwError(f"Expected an element out of {', '.join(ELEMENTS)}, found {kind!r}.")
@@ -185,6 +186,8 @@ def create_element(kind: str, multiplier: MultiplierSpec, parameters: Mapping[st
     if unknown := sorted(set(parameters) - set(known)):
         allowed = f"the parameters {', '.join(known)}" if known else "no parameters"
         raise AxhwError(f"Expected {allowed} of the element {kind}, found {unknown[0]!r}.")
+    if isinstance(multiplier, TableSpec):
+        raise multiplier.without_circuit()
     return ELEMENTS[kind](multiplier=multiplier, **parameters)
 
 

@@ -29,7 +29,7 @@ class ReportedDesign:
 
     @property
     def cost(self) -> Cost:
-        return self.record.cost
+        return self.record.circuit_cost
 
     @property
     def table(self) -> ProductTable:

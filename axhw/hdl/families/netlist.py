@@ -19,7 +19,9 @@ from axhw.hdl.bits import exhaustive_words, pack_operands, unpack_product
 from axhw.hdl.gates import FUNCTIONS, GateNetlist
 from axhw.hdl.spec import IntegerArray, MultiplierSpec, parameter
 
-_LABEL = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
+LABEL = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
+"""Names of designs that a user names: file names and Verilog identifiers."""
+
 # Above, a table of all products costs more than the pairs that are asked for.
 _MAX_TABULATED_WIDTH = 10
 _DIGEST_LETTERS = 8
@@ -56,7 +58,7 @@ class NetlistSpec(MultiplierSpec):
         if not self.label:
             kind = f"{self.family}{self.width}{'s' if self.signed else 'u'}"
             object.__setattr__(self, "label", f"{kind}_{circuit.sha256[:_DIGEST_LETTERS]}")
-        if not _LABEL.fullmatch(self.label):
+        if not LABEL.fullmatch(self.label):
             raise AxhwError(
                 f"Expected a name of a letter and up to 63 letters, digits and underscores, found {self.label!r}."
             )

@@ -1,0 +1,83 @@
+"""Names of imported designs: valid, and of one circuit only."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from axhw.errors import AxhwError
+from axhw.hdl.families.evoapprox import CIRCUITS, RELEASE, EvoApproxSpec
+from axhw.hdl.families.netlist import LABEL
+from axhw.hdl.registry import FAMILIES
+from axhw.hdl.spec import IntegerArray, MultiplierSpec
+from axhw.index import Index
+from axhw.record import DesignRecord
+from axhw.store import Store
+
+_LONGEST = 64
+
+
+def choose_name(name: str | None, *, path: Path, module: str | None) -> str:
+    """The name of a design: as the user says, or that of the module or the file.
+
+    Raises
+    ------
+    AxhwError
+        If the user's name cannot be one, or is that of a family.
+    """
+    if name is None:
+        # Letters, digits and underscores of what the file says; a name has to begin with a letter.
+        plain = re.sub(r"\W+", "_", module or path.stem, flags=re.ASCII).strip("_")
+        name = (plain if LABEL.fullmatch(plain[:_LONGEST]) else f"imported_{plain}")[:_LONGEST]
+        return f"imported_{name}"[:_LONGEST] if name in FAMILIES else name
+    if not LABEL.fullmatch(name):
+        raise AxhwError(f"Expected a name of a letter and up to 63 letters, digits and underscores, found {name!r}.")
+    if name in FAMILIES:
+        raise AxhwError(f"Expected a name that no family of multipliers has, found {name!r}.")
+    return name
+
+
+def check_unused(spec: MultiplierSpec, *, store: Store) -> None:
+    """Refuse a name that means another multiplier already: libraries reuse names for other circuits.
+
+    Raises
+    ------
+    AxhwError
+        If a stored design, or a published circuit that axhw knows, has the name and other products.
+    """
+    if spec.name in CIRCUITS and not _same(spec, EvoApproxSpec(circuit=spec.name)):
+        raise AxhwError(
+            f"Expected the products of {spec.name} of EvoApproxLib {RELEASE}, found others: releases use one name for "
+            "several circuits, so give this one another with --name."
+        )
+    rows = [summary for summary in Index(store).summaries() if summary["name"] == spec.name]
+    for summary in rows:
+        entry = store.get(summary["key"])
+        if entry is None:
+            continue
+        stored = DesignRecord.from_entry(entry).spec
+        if not (isinstance(stored, MultiplierSpec) and _same(spec, stored)):
+            raise AxhwError(
+                f"Expected a name that no other design has, found {spec.name}, which the store has for a multiplier "
+                f"with other products (key {summary['key'][:8]}): give this one another with --name."
+            )
+
+
+def _same(first: MultiplierSpec, second: MultiplierSpec) -> bool:
+    """Whether two multipliers compute the same, as far as a million pairs tell."""
+    if first == second:
+        return True
+    if (first.width, first.signed) != (second.width, second.signed):
+        return False
+    a, b = _pairs(first)
+    return np.array_equal(first.reference(a, b), second.reference(a, b))
+
+
+def _pairs(spec: MultiplierSpec) -> tuple[IntegerArray, IntegerArray]:
+    codes = spec.operand_codes()
+    if len(codes) <= 1 << 10:
+        return codes[:, None], codes
+    a, b = np.random.default_rng(1).choice(codes, (2, 1 << 20))
+    return a, b

@@ -1,0 +1,161 @@
+"""Multipliers as users name them: families with parameters, grids of these, and designs that are there already."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from axhw.characterize import characterize
+from axhw.errors import AxhwError
+from axhw.hdl.grid import expand
+from axhw.hdl.registry import FAMILIES, DesignSpec, parse
+from axhw.hdl.spec import MultiplierSpec
+from axhw.library.catalogue import Catalogue
+from axhw.measure import Conditions
+from axhw.record import DesignRecord
+from axhw.store import Store, UnknownDesignError
+from axhw.synth.engines import Engine
+from axhw.synth.libraries import LibrarySource
+from axhw.synth.synthesis import Synthesis
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamedMultiplier:
+    """A multiplier that a user named.
+
+    Attributes
+    ----------
+    spec : MultiplierSpec
+    record : DesignRecord or None
+        Where the name was that of a design, and not of a family.
+    """
+
+    spec: MultiplierSpec
+    record: DesignRecord | None = field(default=None, compare=False)
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+    def measured(
+        self,
+        *,
+        library: LibrarySource,
+        engine: Engine,
+        store: Store,
+        conditions: Conditions | None = None,
+        **options: Any,
+    ) -> DesignRecord:
+        """Its record on a library under some conditions, made where it is not there.
+
+        The mapped netlist that an imported design came with is taken again on the library that it is for.
+        """
+        return characterize(
+            self.spec,
+            library=library,
+            engine=engine,
+            store=store,
+            conditions=conditions,
+            mapping=_own_cells(self.record, library),
+            imported=None if self.record is None else _origin(self.record),
+            **options,
+        )
+
+
+def named_multiplier(text: str, store: Store, parameters: Mapping[str, Any] | None = None) -> NamedMultiplier:
+    """A multiplier from the spec of a family (``roup:p=2,r=3``), or from the name or key of a design.
+
+    Parameters
+    ----------
+    text : str
+    store : Store
+    parameters : mapping, optional
+        Parameters of the family beside the text. A design has none but its width and signedness, which must agree.
+
+    Raises
+    ------
+    AxhwError
+        If it is neither, or if the parameters don't go with it.
+    """
+    given = dict(parameters or {})
+    family = text.partition(":")[0].strip()
+    if family in FAMILIES:
+        return NamedMultiplier(spec=parse(text, **given))
+    record = _found(text, store)
+    if not isinstance(record.spec, MultiplierSpec):
+        raise AxhwError(f"Expected a multiplier, found {record.name}, which has one inside.")
+    own = {"width": str(record.spec.width), "signed": str(record.spec.signed)}
+    for key, value in given.items():
+        if own.get(key) != str(value):
+            wanted = f"{key} = {own[key]}" if key in own else "no parameters of families"
+            raise AxhwError(f"Expected {wanted} beside the design {record.name}, found {key} = {value}.")
+    return NamedMultiplier(spec=record.spec, record=record)
+
+
+def named_multipliers(texts: Sequence[str], store: Store) -> list[NamedMultiplier]:
+    """The multipliers of several names and grids, each spec once.
+
+    Raises
+    ------
+    AxhwError
+        As `named_multiplier` and `axhw.hdl.grid.expand`.
+    """
+    result: dict[MultiplierSpec, NamedMultiplier] = {}
+    for text in texts:
+        if text.partition(":")[0].strip() in FAMILIES:
+            found = [NamedMultiplier(spec=spec) for spec in expand(text).specs]
+        else:
+            found = [named_multiplier(text, store)]
+        for multiplier in found:
+            result.setdefault(multiplier.spec, multiplier)
+    return list(result.values())
+
+
+def stored_design(store: Store, word: str) -> DesignRecord:
+    """The design of that name or key, stored or shipped, or of the spec that the word spells."""
+    family = word.partition(":")[0]
+    return Catalogue(store).find(parse(word).name if family in FAMILIES else word)
+
+
+def named_design(text: str, store: Store) -> DesignSpec:
+    """The spec of a family's text, or that of a design, which may be a processing element."""
+    return parse(text) if text.partition(":")[0] in FAMILIES else _found(text, store).spec
+
+
+def _found(text: str, store: Store) -> DesignRecord:
+    try:
+        return stored_design(store, text)
+    except UnknownDesignError:
+        names = [summary["name"] for summary in Catalogue(store).summaries()]
+        near = difflib.get_close_matches(text.partition(":")[0], [*FAMILIES, *names], n=1)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        raise AxhwError(
+            f"Expected a multiplier family out of {', '.join(FAMILIES)}, or the name or key of a design (see "
+            f"`axhw ls`), found {text!r}{hint}."
+        ) from None
+
+
+def _own_cells(record: DesignRecord | None, library: LibrarySource) -> Synthesis | None:
+    """The netlist that an imported design came with, if it is for this library."""
+    if record is None or record.cost is None or record.cost.library_sha256 != library.cells.sha256:
+        return None
+    imported = record.provenance.imported
+    if imported is None or not imported.get("own_cells"):
+        return None
+    verilog, netlist = (record.read(name).decode() for name in ("netlist.v", "netlist.json"))
+    return Synthesis(
+        name=record.name,
+        engine=record.cost.engine,
+        rtl_verilog=record.read("design.v").decode(),
+        netlist_verilog=verilog,
+        netlist_json=netlist,
+        seconds=0.0,
+    )
+
+
+def _origin(record: DesignRecord) -> dict[str, Any] | None:
+    """Where an imported design comes from, as `characterize` takes it."""
+    imported = record.provenance.imported
+    return None if imported is None else {key: value for key, value in imported.items() if key != "own_cells"}

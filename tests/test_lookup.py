@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from axhw.errors import AxhwError
+from axhw.hdl.registry import parse
+from axhw.lookup import named_design, named_multiplier, named_multipliers, stored_design
+from axhw.record import DesignRecord
+from axhw.store import Store
+from axhw.synth.engines import find_engine
+from axhw.synth.libraries import DEFAULT, load_library
+
+Characterized = Callable[..., DesignRecord]
+
+
+def test_families_and_designs_are_found_alike(characterized: Characterized, store: Store) -> None:
+    record = characterized("roup:width=4,p=1,r=2")
+    for text in ("roup:width=4,p=1,r=2", record.name, record.key, record.key[:12]):
+        found = named_multiplier(text, store)
+        assert found.spec == record.spec
+        assert (found.record is None) == (text == "roup:width=4,p=1,r=2")
+        assert stored_design(store, text).spec == record.spec
+        assert named_design(text, store) == record.spec
+    assert named_multiplier("roup", store, {"p": 1, "r": 2, "width": "4"}).spec == record.spec
+
+
+def test_a_named_design_is_measured_as_it_was(characterized: Characterized, store: Store) -> None:
+    record = characterized("roup:width=4,p=1,r=2")
+    again = named_multiplier(record.name, store).measured(
+        library=load_library(DEFAULT), engine=find_engine(), store=store
+    )
+    assert again.key == record.key
+
+
+def test_grids_and_names_together(characterized: Characterized, store: Store) -> None:
+    record = characterized("exact:width=4")
+    found = named_multipliers(["roup:width=4,p=1,r=1..2", record.name, "exact:width=4"], store)
+    assert [each.name for each in found] == ["roup4s_p1_r1", "roup4s_p1_r2", "exact4s"]
+
+
+def test_parameters_beside_a_design(characterized: Characterized, store: Store) -> None:
+    name = characterized("exact:width=4").name
+    assert named_multiplier(name, store, {"width": 4, "signed": True}).spec == parse("exact:width=4")
+    with pytest.raises(AxhwError, match=r"^Expected width = 4 beside the design exact4s, found width = 8\.$"):
+        named_multiplier(name, store, {"width": 8})
+    with pytest.raises(
+        AxhwError, match=r"^Expected no parameters of families beside the design exact4s, found p = 1\.$"
+    ):
+        named_multiplier(name, store, {"p": 1})
+
+
+def test_an_element_is_no_multiplier(characterized: Characterized, store: Store) -> None:
+    record = characterized("exact:width=4", "mac", terms=4)
+    with pytest.raises(AxhwError, match=rf"^Expected a multiplier, found {record.name}, which has one inside\.$"):
+        named_multiplier(record.name, store)
+    assert named_design(record.name, store) == record.spec
+
+
+def test_unknown_names(characterized: Characterized, store: Store, tmp_path: Path) -> None:
+    characterized("exact:width=4")
+    with pytest.raises(
+        AxhwError,
+        match=r"^Expected a multiplier family out of exact, .*, or the name or key of a design \(see `axhw ls`\), "
+        r"found 'exact4' \(did you mean exact4s\?\)\.$",
+    ):
+        named_multiplier("exact4", store)
+    with pytest.raises(AxhwError, match=r"found 'roupe:p=1' \(did you mean roup\?\)\.$"):
+        named_multiplier("roupe:p=1", Store(tmp_path))
