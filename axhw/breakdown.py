@@ -9,7 +9,8 @@ area, energy and period is part of the result.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,7 @@ import numpy.typing as npt
 
 from axhw.hdl.pe.systolic import SystolicSpec
 from axhw.hdl.registry import ElementSpec
+from axhw.hdl.spec import IntegerArray
 from axhw.measure import Conditions, steady_values, total_activity
 from axhw.sim.element import verify_element
 from axhw.sim.operands import uniform
@@ -24,10 +26,10 @@ from axhw.sim.systolic import MappedArray, verify_array
 from axhw.sim.timed import timed_activity
 from axhw.synth.cost import Cost
 from axhw.synth.liberty.library import CellLibrary
-from axhw.synth.netlist import levelize
-from axhw.synth.power import measure_energy
+from axhw.synth.netlist import GateGraph, Netlist, levelize
+from axhw.synth.power import EnergyReport, measure_energy
 from axhw.synth.synthesis import Synthesis, SynthesisJob, part_of
-from axhw.synth.timing import analyze_timing
+from axhw.synth.timing import TimingReport, analyze_timing
 
 MULTIPLIER = "multiplier"
 """Name of the multiplier's module inside every element."""
@@ -92,53 +94,116 @@ def measure_breakdown(
     VerificationError
         If the netlist does not follow the element's cycle model.
     """
-    netlist = synthesis.netlist
-    graph = levelize(netlist, library)
-    if isinstance(spec, SystolicSpec):
-        verify_array(MappedArray(netlist, graph, library, spec), seed=conditions.seed)
-    else:
-        verify_element(netlist, graph, library, spec, seed=conditions.seed)
-    timing = analyze_timing(
-        netlist,
-        library,
-        graph=graph,
-        input_slew_ns=conditions.input_slew_ns,
-        output_load_ff=conditions.output_load_ff,
-        wire_load=library.wire_loads.model(cost.wire_load),
-    )
-    stream = uniform(spec.multiplier, pairs=conditions.pairs + 1, seed=conditions.seed)
-    values, _ = steady_values(spec, netlist, graph, library, stream)
-    activity = total_activity(
-        [timed_activity(graph, timing, part, mode="inertial", threads=threads) for part in values]
-    )
-    energy = measure_energy(
-        netlist,
-        library,
-        timing,
-        rise=activity.rise,
-        fall=activity.fall,
-        operations=activity.pairs * spec.operations,
-        one_probability=activity.one_probability,
-        cycles_per_operation=1 / spec.operations,
-    )
-    cells = [library.cells[instance.cell] for instance in netlist.instances]
-    inside = np.array([part_of(instance.name, MULTIPLIER) for instance in netlist.instances], np.bool_)
-    register = np.array([cell.flip_flop is not None for cell in cells], np.bool_)
-    members = {"multiplier": inside, "registers": register & ~inside, "logic": ~register & ~inside}
+    apart = ApartElement.of(spec, synthesis, wire_load=cost.wire_load, library=library, conditions=conditions)
+    return apart.breakdown(apart.energy(threads=threads), cost=cost)
 
-    def by_part(values: npt.NDArray[np.float64]) -> dict[str, float]:
-        return {part: float(values[chosen].sum()) for part, chosen in members.items()}
 
-    area = by_part(np.array([cell.area_um2 for cell in cells]))
-    dynamic = by_part(energy.instance_internal_fj + energy.instance_switching_fj)
-    dynamic |= {"registers": dynamic["registers"] - energy.clock_fj, "clock": energy.clock_fj}
-    period = timing.min_period_ns
-    return Breakdown(
-        area_um2=area,
-        energy_fj=dynamic,
-        leakage_nw=by_part(energy.instance_leakage_nw),
-        area_ratio=sum(area.values()) / cost.area_um2,
-        energy_ratio=energy.dynamic_fj / cost.energy_fj,
-        period_ratio=(timing.delay_ns if period is None else period) / cost.delay_ns,
-        netlist_sha256=netlist.sha256,
-    )
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ApartElement:
+    """An element with its multipliers kept apart, which follows its cycle model.
+
+    Attributes
+    ----------
+    spec : ElementSpec
+    netlist : Netlist
+    graph, timing
+        Of the netlist.
+    library : CellLibrary
+    conditions : Conditions
+    """
+
+    spec: ElementSpec
+    netlist: Netlist
+    graph: GateGraph
+    timing: TimingReport
+    library: CellLibrary
+    conditions: Conditions
+
+    @classmethod
+    def of(
+        cls,
+        spec: ElementSpec,
+        synthesis: Synthesis,
+        *,
+        wire_load: str,
+        library: CellLibrary,
+        conditions: Conditions,
+    ) -> ApartElement:
+        """The result of `breakdown_job`, verified.
+
+        Raises
+        ------
+        VerificationError
+            If the netlist does not follow the element's cycle model.
+        """
+        netlist = synthesis.netlist
+        graph = levelize(netlist, library)
+        if isinstance(spec, SystolicSpec):
+            verify_array(MappedArray(netlist, graph, library, spec), seed=conditions.seed)
+        else:
+            verify_element(netlist, graph, library, spec, seed=conditions.seed)
+        timing = analyze_timing(
+            netlist,
+            library,
+            graph=graph,
+            input_slew_ns=conditions.input_slew_ns,
+            output_load_ff=conditions.output_load_ff,
+            wire_load=library.wire_loads.model(wire_load),
+        )
+        return cls(spec=spec, netlist=netlist, graph=graph, timing=timing, library=library, conditions=conditions)
+
+    def energy(self, *, modes: IntegerArray | None = None, threads: int | None = None) -> EnergyReport:
+        """Energy at full throughput over uniform operands, each pair in its mode if the element is configurable."""
+        spec, conditions = self.spec, self.conditions
+        stream = uniform(spec.multiplier, pairs=conditions.pairs + 1, seed=conditions.seed)
+        values, _ = steady_values(spec, self.netlist, self.graph, self.library, stream, modes=modes)
+        activity = total_activity(
+            [timed_activity(self.graph, self.timing, part, mode="inertial", threads=threads) for part in values]
+        )
+        return measure_energy(
+            self.netlist,
+            self.library,
+            self.timing,
+            rise=activity.rise,
+            fall=activity.fall,
+            operations=activity.pairs * spec.operations,
+            one_probability=activity.one_probability,
+            cycles_per_operation=1 / spec.operations,
+        )
+
+    def breakdown(self, energy: EnergyReport, *, cost: Cost) -> Breakdown:
+        """The parts of an energy, and of area and leakage; `cost` is that of the element optimised across modules."""
+        cells = [self.library.cells[instance.cell] for instance in self.netlist.instances]
+        inside = self._multipliers()
+        register = np.array([cell.flip_flop is not None for cell in cells], np.bool_)
+        members = {"multiplier": inside, "registers": register & ~inside, "logic": ~register & ~inside}
+
+        def by_part(values: npt.NDArray[np.float64]) -> dict[str, float]:
+            return {part: float(values[chosen].sum()) for part, chosen in members.items()}
+
+        area = by_part(np.array([cell.area_um2 for cell in cells]))
+        dynamic = by_part(energy.instance_internal_fj + energy.instance_switching_fj)
+        dynamic |= {"registers": dynamic["registers"] - energy.clock_fj, "clock": energy.clock_fj}
+        period = self.timing.min_period_ns
+        return Breakdown(
+            area_um2=area,
+            energy_fj=dynamic,
+            leakage_nw=by_part(energy.instance_leakage_nw),
+            area_ratio=sum(area.values()) / cost.area_um2,
+            energy_ratio=energy.dynamic_fj / cost.energy_fj,
+            period_ratio=(self.timing.delay_ns if period is None else period) / cost.delay_ns,
+            netlist_sha256=self.netlist.sha256,
+        )
+
+    def column_multiplier_fj(self, energy: EnergyReport, *, columns: Collection[int]) -> float:
+        """What a multiplier in these columns of an array spends on a product, of the energy of the whole array."""
+        assert isinstance(self.spec, SystolicSpec)
+        cells = {f"pe_{row}_{column}" for row in range(self.spec.rows) for column in columns}
+        own = [cells & set(re.split(r"[\\.]", instance.name)) for instance in self.netlist.instances]
+        chosen = self._multipliers() & np.array([bool(found) for found in own], np.bool_)
+        spent = (energy.instance_internal_fj + energy.instance_switching_fj)[chosen].sum()
+        # The report divides by the products of all columns.
+        return float(spent) * self.spec.columns / len(columns)
+
+    def _multipliers(self) -> npt.NDArray[np.bool_]:
+        return np.array([part_of(instance.name, MULTIPLIER) for instance in self.netlist.instances], np.bool_)

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
+from axhw.hdl.configurable import ConfigurableRoupSpec
+from axhw.hdl.registry import DesignSpec
 from axhw.record import DesignRecord
 from axhw.sim.cosimulation import LEVELS, Check, Level, cosimulate
 from axhw.sim.simulators import Simulator
 
 
+class Circuit(Protocol):
+    """A record with Verilog: that of a design with one multiplier or several."""
+
+    @property
+    def spec(self) -> DesignSpec | ConfigurableRoupSpec: ...
+
+    def read(self, name: str) -> bytes: ...
+
+
 def cosimulate_design(
-    record: DesignRecord,
+    record: Circuit,
     *,
     simulator: Simulator,
     levels: tuple[Level, ...] = LEVELS,
@@ -22,9 +34,11 @@ def cosimulate_design(
     Raises
     ------
     AxhwError
-        If a file of the record is gone, or the simulator cannot compile or run it.
+        If the design has no circuit, a file of the record is gone, or the simulator cannot compile or run it.
     """
     files: dict[Level, tuple[str, ...]] = {"rtl": ("design.v",), "gates": ("netlist.v", "cells.v")}
+    if isinstance(record, DesignRecord):
+        _ = record.circuit_cost
     checks = []
     for level in levels:
         progress(level)

@@ -1,7 +1,9 @@
 """Designs and synthesis results on disk: content-addressed, complete or absent.
 
     <root>/designs/<key>/      design.json, design.v, netlist.v, netlist.json and lut.npy of one record
+    <root>/mixed/<key>/        the same of a design with several multipliers, with lut_0.npy, lut_1.npy, ...
     <root>/synthesis/<key>/    synthesis.json, what Yosys made of one job
+    <root>/<room>/<key>/       figures.json, what a measurement beside these found
     <root>/partial/            folders being written; a killed run leaves its rubbish only here
 
 An entry is written into a folder of its own, flushed to disk and renamed into place. Readers never see half an
@@ -16,7 +18,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +29,11 @@ from axhw.errors import AxhwError
 from axhw.synth.synthesis import Synthesis, SynthesisJob
 
 ENVIRONMENT = "AXHW_STORE"
+DESIGNS, MIXED = "designs", "mixed"
+"""Rooms of the store: designs of one multiplier, and of several."""
+
 _SYNTHESIS = "synthesis.json"
+_FIGURES = "figures.json"
 _ABANDONED_S = 24 * 3600.0
 
 
@@ -85,20 +91,45 @@ class Store:
         except TypeError as error:
             raise _damaged(folder / _SYNTHESIS, "other fields") from error
 
-    def get(self, key: str) -> Entry | None:
-        """The design of that key, or None.
+    def remember(self, room: str, key: str, measure: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
+        """The stored figures of a measurement, or fresh ones, stored.
+
+        Parameters
+        ----------
+        room : str
+            Folder of measurements of one kind.
+        key : str
+            Digest of all that they depend on.
+        measure : callable
+            Gives JSON values.
+
+        Raises
+        ------
+        AxhwError
+            If the store cannot be written to or holds damaged figures.
+        """
+        folder = self.root / room / key
+        if not os.path.isdir(folder):
+            figures = measure()
+            self._publish(folder, {_FIGURES: json.dumps(figures).encode()})
+            return figures
+        found: Mapping[str, Any] = _read_json(folder / _FIGURES)
+        return found
+
+    def get(self, key: str, *, room: str = DESIGNS) -> Entry | None:
+        """The design of that key in a room of the store, or None.
 
         Raises
         ------
         AxhwError
             If its document is damaged.
         """
-        folder = self.root / "designs" / key
+        folder = self.root / room / key
         if not os.path.isdir(folder):
             return None
         return Entry(key=key, folder=folder, document=_read_json(folder / "design.json"))
 
-    def put(self, key: str, document: Mapping[str, Any], files: Mapping[str, bytes]) -> Entry:
+    def put(self, key: str, document: Mapping[str, Any], files: Mapping[str, bytes], *, room: str = DESIGNS) -> Entry:
         """Store a design; one that is there already stays as it is.
 
         Raises
@@ -107,23 +138,23 @@ class Store:
             If the store cannot be written to.
         """
         body = json.dumps(document, indent=2).encode()
-        self._publish(self.root / "designs" / key, {**files, "design.json": body})
-        entry = self.get(key)
+        self._publish(self.root / room / key, {**files, "design.json": body})
+        entry = self.get(key, room=room)
         if entry is None:
             raise AxhwError(f"Expected the design {document['name']} in the store {self.root}, found it removed.")
         return entry
 
-    def designs(self) -> Iterator[Entry]:
-        """All stored designs, oldest first."""
-        folder = self.root / "designs"
+    def designs(self, *, room: str = DESIGNS) -> Iterator[Entry]:
+        """All stored designs of a room, oldest first."""
+        folder = self.root / room
         if not os.path.isdir(folder):
             return
         entries = sorted(folder.iterdir(), key=lambda path: (path.stat().st_mtime_ns, path.name))
         for path in entries:
-            if (entry := self.get(path.name)) is not None:
+            if (entry := self.get(path.name, room=room)) is not None:
                 yield entry
 
-    def find(self, word: str) -> Entry:
+    def find(self, word: str, *, room: str = DESIGNS) -> Entry:
         """The newest design of that name, or the one whose key starts with the word (8 letters or more).
 
         Raises
@@ -133,7 +164,7 @@ class Store:
         AxhwError
             If a key prefix is ambiguous.
         """
-        entries = list(self.designs())
+        entries = list(self.designs(room=room))
         named = [entry for entry in entries if entry.name == word]
         if named:
             return named[-1]

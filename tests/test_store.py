@@ -267,3 +267,18 @@ def test_the_default_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv(ENVIRONMENT, "")
     assert default_root().name == "axhw"
     assert not (tmp_path / "here").exists(), "asking for the store makes no folders"
+
+
+def test_figures_are_measured_once(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    measured = []
+
+    def measure() -> dict[str, float]:
+        measured.append(1)
+        return {"energy_fj": 2.5}
+
+    assert store.remember("energies", "ab", measure) == store.remember("energies", "ab", measure) == {"energy_fj": 2.5}
+    assert len(measured) == 1
+    (tmp_path / "energies" / "ab" / "figures.json").write_text("{")
+    with pytest.raises(AxhwError, match="Expected the file .*figures.json of the store, found no JSON document"):
+        store.remember("energies", "ab", measure)

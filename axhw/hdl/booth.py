@@ -10,6 +10,7 @@ absorbs the overflow of the largest operand when it rounds up.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,12 +59,17 @@ class Digit:
 
 def recode(m: Module, b: Value, *, signed: bool) -> list[Digit]:
     """Booth digits of the bits of `b`, least significant first."""
+    return recode_gated(m, b, [Const(1, 1)] * digit_count(len(b), signed=signed), signed=signed)
+
+
+def recode_gated(m: Module, b: Value, enables: Sequence[Value], *, signed: bool) -> list[Digit]:
+    """Booth digits that are 0 where the row's enable is 0: its recoder then sees zeros only and does not switch."""
     width = len(b)
     extension = b[width - 1] if signed else Const(0, 1)
     bits = [Const(0, 1), *(b[i] for i in range(width)), extension, extension]
     result = []
-    for j in range(digit_count(width, signed=signed)):
-        low, middle, high = bits[2 * j : 2 * j + 3]
+    for j, enable in enumerate(enables):
+        low, middle, high = (_gated(bit, enable) for bit in bits[2 * j : 2 * j + 3])
         one, two, negative = (Signal(name=f"d{j}_{part}") for part in ("one", "two", "neg"))
         m.d.comb += [
             one.eq(middle ^ low),
@@ -72,6 +78,10 @@ def recode(m: Module, b: Value, *, signed: bool) -> list[Digit]:
         ]
         result.append(Digit(one, two, negative))
     return result
+
+
+def _gated(bit: Value, enable: Value) -> Value:
+    return bit if isinstance(enable, Const) and enable.value else bit & enable
 
 
 def add_row(m: Module, heap: BitHeap, a: Value, digit: Digit, *, signed: bool, weight: int, rounding: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal, get_args
 
@@ -12,9 +13,10 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from axhw.errors import AxhwError
+from axhw.hdl.configurable import ConfigurableMultiplier
 from axhw.hdl.families.tree import require_choice
 from axhw.hdl.pe.element import BoolArray, ProcessingElementSpec
-from axhw.hdl.spec import IntegerArray, operand_shape, parameter
+from axhw.hdl.spec import IntegerArray, Multiplier, operand_shape, parameter
 
 Overflow = Literal["wrap", "saturate"]
 
@@ -97,8 +99,11 @@ class MacSpec(ProcessingElementSpec):
             A pair was accepted exactly two cycles before, and `acc` is the sum that includes it.
         """
         control = self.stream(valid=valid, clear=clear, reset=reset)
-        cycles = len(control["valid"])
-        products = self.products(a, b, cycles=cycles)
+        return self.accumulate(self.products(a, b, cycles=len(control["valid"])), control)
+
+    def accumulate(self, products: IntegerArray, control: Mapping[str, BoolArray]) -> tuple[IntegerArray, BoolArray]:
+        """`simulate` from the products of the pairs of each cycle, and its control signals by name."""
+        cycles = len(products)
         sums, pulses = np.zeros(cycles, np.int64), np.zeros(cycles, np.bool_)
         total, pulse, waiting = 0, False, -1
         for t in range(cycles):
@@ -136,7 +141,7 @@ class Mac(wiring.Component):
     acc: Signal
     valid_o: Signal
 
-    def __init__(self, spec: MacSpec) -> None:
+    def __init__(self, spec: MacSpec, **further: wiring.Member) -> None:
         self.spec = spec
         operand = operand_shape(spec.multiplier)
         accumulator = Shape(spec.accumulator_width, signed=spec.multiplier.signed)
@@ -148,6 +153,7 @@ class Mac(wiring.Component):
                 "clear": In(1),
                 "acc": Out(accumulator),
                 "valid_o": Out(1),
+                **further,
             }
         )
 
@@ -159,8 +165,7 @@ class Mac(wiring.Component):
         valid = Signal(name="valid_r")
         acc = Signal.like(self.acc, name="acc_r")
         m.d.sync += [a.eq(self.a), b.eq(self.b), clear.eq(self.clear), valid.eq(self.valid_i), self.valid_o.eq(valid)]
-        # A module of its own, so that its gates can be told from the others'.
-        m.submodules.multiplier = multiplier = self.spec.multiplier.component()
+        multiplier = self.add_multiplier(m)
         total = Signal(Shape(self.spec.accumulator_width + 1, signed=self.spec.multiplier.signed))
         m.d.comb += [
             multiplier.a.eq(a),
@@ -171,6 +176,11 @@ class Mac(wiring.Component):
         with m.If(valid):
             m.d.sync += acc.eq(self._limit(total))
         return m
+
+    def add_multiplier(self, m: Module) -> Multiplier | ConfigurableMultiplier:
+        """The multiplier, a module of its own so that its gates can be told from the others'."""
+        m.submodules.multiplier = multiplier = self.spec.multiplier.component()
+        return multiplier
 
     def _limit(self, total: Signal) -> Value:
         """The accumulator's next value: the low bits of `total`, clamped where it saturates."""

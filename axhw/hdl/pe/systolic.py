@@ -43,7 +43,7 @@ from amaranth.lib.wiring import In, Out
 from axhw.errors import AxhwError
 from axhw.hdl.pe.element import BoolArray, ProcessingElementSpec
 from axhw.hdl.pe.mac import MAX_TERMS
-from axhw.hdl.spec import IntegerArray, operand_shape, parameter
+from axhw.hdl.spec import IntegerArray, MultiplierSpec, operand_shape, parameter
 
 Value = TypeVar("Value", bound=np.generic)
 
@@ -93,8 +93,22 @@ class SystolicSpec(ProcessingElementSpec):
 
     @property
     def sum_width(self) -> int:
-        """Product bits + ceil(log2(terms))."""
-        return self.multiplier.product_width + (self.terms - 1).bit_length()
+        """Bits of the widest product + ceil(log2(terms))."""
+        widest = max(multiplier.product_width for multiplier in self.column_multipliers)
+        return widest + (self.terms - 1).bit_length()
+
+    @property
+    def column_multipliers(self) -> tuple[MultiplierSpec, ...]:
+        """The multiplier of each column, from the left."""
+        return (self.multiplier,) * self.columns
+
+    def column_products(self, a: npt.ArrayLike, w: npt.ArrayLike) -> IntegerArray:
+        """Products of activations and weights, broadcast together, whose last axis is the array's columns."""
+        if len(set(self.column_multipliers)) == 1:
+            return self.multiplier.reference(a, w)
+        first, second = np.broadcast_arrays(a, w)
+        columns = enumerate(self.column_multipliers)
+        return np.stack([each.reference(first[..., c], second[..., c]) for c, each in columns], axis=-1)
 
     def wrap(self, sums: IntegerArray) -> IntegerArray:
         """Sums as the array's registers hold them."""
@@ -139,7 +153,7 @@ class SystolicSpec(ProcessingElementSpec):
         sums = self._port("s_i", s_i, (cycles, self.columns))
         weights = self._weights(bus, control["load"], control["reset"])
         passed = np.stack([_delayed(activations, 1 + column) for column in range(self.columns)], axis=2)
-        products = self.multiplier.reference(passed, weights)
+        products = self.column_products(passed, weights)
         total = _delayed(sums, self.rows)
         for row in range(self.rows):
             total = total + _delayed(products[:, row], self.rows - row)
@@ -218,7 +232,7 @@ class SystolicArray(wiring.Component):
         left, above = list(self.a), list(self.s_i)
         for row in range(rows):
             for column in range(columns):
-                cell = MultiplyAdd(self.spec)
+                cell = MultiplyAdd(self.spec, self.spec.column_multipliers[column])
                 m.submodules[f"pe_{row}_{column}"] = cell
                 m.d.comb += [
                     cell.a_i.eq(left[row]),
@@ -242,9 +256,9 @@ class MultiplyAdd(wiring.Component):
     a_o: Signal
     s_o: Signal
 
-    def __init__(self, spec: SystolicSpec) -> None:
-        self.spec = spec
-        operand, total = operand_shape(spec.multiplier), _sum_shape(spec)
+    def __init__(self, spec: SystolicSpec, multiplier: MultiplierSpec) -> None:
+        self.multiplier = multiplier
+        operand, total = operand_shape(multiplier), _sum_shape(spec)
         super().__init__(
             {
                 "a_i": In(operand),
@@ -261,7 +275,7 @@ class MultiplyAdd(wiring.Component):
         a = Signal.like(self.a_i, name="a_r", reset_less=True)
         weight = Signal.like(self.w, name="weight_r", reset_less=True)
         total = Signal.like(self.s_o, name="s_r", reset_less=True)
-        m.submodules.multiplier = multiplier = self.spec.multiplier.component()
+        m.submodules.multiplier = multiplier = self.multiplier.component()
         m.d.comb += [multiplier.a.eq(a), multiplier.b.eq(weight), self.a_o.eq(a), self.s_o.eq(total)]
         m.d.sync += [a.eq(self.a_i), total.eq(self.s_i + multiplier.o)]
         with m.If(self.load):

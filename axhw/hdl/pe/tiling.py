@@ -209,7 +209,7 @@ class Tiling:
                 sums = np.zeros((self.m, columns), np.int64)
             waves.a[part], waves.valid[part], waves.s_i[part] = vectors, True, sums
             waves.load[part.start], waves.weights[part.start] = True, own
-            sums = sums + spec.multiplier.reference(vectors[:, :, None], own).sum(axis=1)
+            sums = sums + spec.column_products(vectors[:, :, None], own).sum(axis=1)
         return waves
 
     def collect(self, waves: Waves, s_o: IntegerArray, valid_o: BoolArray) -> IntegerArray:
@@ -238,7 +238,10 @@ class Tiling:
             if not np.array_equal(sums[part], waves.s_i[following]):
                 raise VerificationError(f"Expected {spec.name} to add as its cycle model in tile {tile}, found others.")
         padding = self.k_tiles * spec.rows - self.k
-        return result[:, : self.n] - padding * int(spec.multiplier.reference(0, 0))
+        zero = np.zeros(spec.columns, np.int64)
+        added = padding * np.tile(spec.column_products(zero, zero), self.n_tiles)
+        found: IntegerArray = (result - added)[:, : self.n]
+        return found
 
 
 Run = Callable[[ArrayPorts], tuple[IntegerArray, BoolArray]]

@@ -10,6 +10,7 @@ from axhw.hdl.families.exact import ExactSpec
 from axhw.hdl.families.kulkarni import KulkarniSpec
 from axhw.hdl.families.roup import RoupSpec
 from axhw.hdl.families.truncated import TruncatedSpec
+from axhw.hdl.pe.mixed import MixedSystolicSpec
 from axhw.hdl.pe.systolic import SystolicSpec
 
 CONSTANT = TruncatedSpec(width=5, signed=False, k=4, correction="constant")
@@ -19,6 +20,7 @@ SPECS = [
     SystolicSpec(multiplier=KulkarniSpec(width=4, signed=False), rows=1, columns=3, terms=1),
     SystolicSpec(multiplier=ExactSpec(width=4), rows=2, columns=1, terms=2),
     SystolicSpec(multiplier=ExactSpec(width=4), rows=1, columns=1),
+    MixedSystolicSpec.of((ExactSpec(width=4), RoupSpec(width=4, p=1, r=2), RoupSpec(width=4, p=2)), rows=2),
 ]
 
 
@@ -54,7 +56,7 @@ def by_registers(spec, *, a, w, s_i, valid, load, reset):
                 bit = load[t] if row == column == 0 else old_load[behind]
                 passing = valid[t] if row == column == 0 else old_valid[behind]
                 above = s_i[t, column] if row == 0 else old_s[row - 1, column]
-                product = spec.multiplier.reference(old_a[row, column], weight[row, column])
+                product = spec.column_multipliers[column].reference(old_a[row, column], weight[row, column])
                 s_r[row, column] = spec.wrap(np.array(above + product))
                 a_r[row, column] = a[t, row] if column == 0 else old_a[row, column - 1]
                 if bit:
