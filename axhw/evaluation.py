@@ -21,8 +21,10 @@ from axhw.nn.evaluate import EvaluationResult, Progress, Reference, evaluate, re
 from axhw.nn.graph import Graph
 from axhw.nn.layers.base import Shape
 from axhw.nn.network import Network
+from axhw.nn.operand_statistics import OperandStatistics, operand_statistics
 from axhw.nn.quantized import QuantizedNetwork
 from axhw.nn.quantizer import quantize_network
+from axhw.nn.weight_tuning import Tuning, tuned_tables
 from axhw.nn.weights_file import load_shipped, read_weights
 from axhw.record import DesignRecord
 from axhw.sim.product_table import ProductTable
@@ -33,6 +35,7 @@ SENSITIVITY_CSV = "sensitivity.csv"
 
 CALIBRATION_IMAGES = 1024
 COMPENSATION_IMAGES = 128
+STATISTICS_IMAGES = 64
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -141,10 +144,11 @@ class Bench:
         *,
         layers: Sequence[str] | None = None,
         exact_energy_fj: float | None = None,
+        tune: Tuning | None = None,
         compensate: Compensation | None = None,
         progress: Progress | None = None,
     ) -> EvaluationResult:
-        """Accuracy and energy with one design in every product layer, or in some.
+        """Accuracy and energy with one design in every product layer, or in some; a table has no energy.
 
         Parameters
         ----------
@@ -153,6 +157,8 @@ class Bench:
             Product layers that use the design; the others multiply exactly.
         exact_energy_fj : float, optional
             Energy of one exact multiplication, for the other layers.
+        tune : {"plain", "histogram"}, optional
+            Give the design other weights, for which it errs less: see `axhw.nn.weight_tuning`.
         compensate : {"bias", "affine"}, optional
             Make up for the errors of the design, as found on some calibration images: see `axhw.nn.compensation`.
         progress : callable, optional
@@ -168,14 +174,49 @@ class Bench:
         network = self.quantized(signed=signed)
         names = [node.name for node in network.graph.product_nodes]
         tables: Tables = table if layers is None else dict.fromkeys(layers, table)
-        if compensate is not None:
-            images = self.calibration_images[:COMPENSATION_IMAGES]
-            network = compensated(network, images, tables, method=compensate)
-        energy_fj: float | dict[str, float] | None = record.cost.energy_fj
+        own_fj = None if record.cost is None else record.cost.energy_fj
+        energy_fj: float | dict[str, float] | None = own_fj
         if layers is not None:
             energy_fj = None
-            if exact_energy_fj is not None:
-                energy_fj = {name: record.cost.energy_fj if name in layers else exact_energy_fj for name in names}
+            if exact_energy_fj is not None and own_fj is not None:
+                energy_fj = {name: own_fj if name in layers else exact_energy_fj for name in names}
+        return self.evaluate_tables(
+            tables, signed=signed, energy_fj=energy_fj, tune=tune, compensate=compensate, progress=progress
+        )
+
+    def evaluate_tables(
+        self,
+        tables: Tables,
+        *,
+        signed: bool,
+        energy_fj: float | Mapping[str, float] | None = None,
+        tune: Tuning | None = None,
+        compensate: Compensation | None = None,
+        progress: Progress | None = None,
+    ) -> EvaluationResult:
+        """Accuracy and energy with tables by layer, filter or kernel.
+
+        Parameters
+        ----------
+        tables : ProductTable, or mapping of layer name to ProductTable or LayerTables
+        signed : bool
+            Of the tables' operands.
+        energy_fj : float, or mapping of layer name to float, optional
+            Mean energy of one multiplication, for all layers or for each product layer.
+        tune, compensate, progress
+            As for `evaluate`.
+
+        Raises
+        ------
+        AxhwError
+            For tables that don't fit the network.
+        """
+        network = self.quantized(signed=signed)
+        if tune is not None:
+            statistics = self.operand_statistics(signed=signed) if tune == "histogram" else {}
+            tables = tuned_tables(network.graph, statistics, tables, method=tune, signed=signed)
+        if compensate is not None:
+            network = compensated(network, self.calibration_images[:COMPENSATION_IMAGES], tables, method=compensate)
         return evaluate(
             network,
             self.data.test,
@@ -184,6 +225,18 @@ class Bench:
             compared_with=self.reference(signed=signed),
             progress=progress,
         )
+
+    def operand_statistics(self, *, signed: bool) -> Mapping[str, OperandStatistics]:
+        """What the layers multiply with exact products, on `STATISTICS_IMAGES` images of the train split."""
+        return self._signed_statistics if signed else self._unsigned_statistics
+
+    @cached_property
+    def _signed_statistics(self) -> Mapping[str, OperandStatistics]:
+        return operand_statistics(self._signed, self.calibration_images[:STATISTICS_IMAGES])
+
+    @cached_property
+    def _unsigned_statistics(self) -> Mapping[str, OperandStatistics]:
+        return operand_statistics(self._unsigned, self.calibration_images[:STATISTICS_IMAGES])
 
 
 def eight_bit_table(record: DesignRecord) -> ProductTable:
@@ -264,9 +317,9 @@ def evaluation_row(record: DesignRecord, result: EvaluationResult) -> dict[str, 
         "accuracy": result.approximate_accuracy,
         "agreement": result.agreement,
         "multiplications": result.multiplications,
-        "energy_fj": record.cost.energy_fj,
+        "energy_fj": None if record.cost is None else record.cost.energy_fj,
         "energy_nj_per_inference": result.energy_nj,
-        "library": record.cost.library,
+        "library": None if record.cost is None else record.cost.library,
         "lut_sha256": record.verification.table_sha256,
     }
 

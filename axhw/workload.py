@@ -180,7 +180,7 @@ class WorkloadEnergy:
     @property
     def uniform_nj(self) -> float:
         """The same at the energy of uniform random operands."""
-        return _NJ_PER_FJ * self.multiplications * self.record.cost.energy_fj
+        return _NJ_PER_FJ * self.multiplications * self.record.circuit_cost.energy_fj
 
 
 def layer_operands(
@@ -247,14 +247,15 @@ def workload_energy(
     Raises
     ------
     AxhwError
-        For a design with registers, or one measured in another library.
+        For a design with registers, without a circuit, or measured in another library.
     """
     spec = record.spec
     if not isinstance(spec, MultiplierSpec):
         raise AxhwError(f"Expected a multiplier without registers to trace operands through, found {record.name}.")
-    if record.cost.library_sha256 != library.sha256:
+    cost = record.circuit_cost
+    if cost.library_sha256 != library.sha256:
         raise AxhwError(
-            f"Expected {record.name} measured in the library {library.name}, found {record.cost.library} in its record."
+            f"Expected {record.name} measured in the library {library.name}, found {cost.library} in its record."
         )
     netlist = record.netlist
     graph = levelize(netlist, library)
@@ -264,7 +265,7 @@ def workload_energy(
         graph=graph,
         input_slew_ns=conditions.input_slew_ns,
         output_load_ff=conditions.output_load_ff,
-        wire_load=library.wire_loads.model(record.cost.wire_load),
+        wire_load=library.wire_loads.model(cost.wire_load),
     )
 
     def timed(run: OperandStream) -> Activity:

@@ -82,6 +82,20 @@ def compensated(
     return walk.through([images[start : start + batch] for start in range(0, len(images), batch)])
 
 
+def corrected(product: QuantizedProduct, moments: SumMoments, *, method: Compensation) -> QuantizedProduct:
+    """A layer with the bias, or bias and scales of its weights, that make its sums what they should be.
+
+    Parameters
+    ----------
+    product : QuantizedProduct
+        As it was without tables.
+    moments : SumMoments
+        Of the sums with tables, beside those they should be.
+    method : {"bias", "affine"}
+    """
+    return _affine(product, moments) if method == "affine" else _biased(product, moments)
+
+
 def predicted_corrections(errors: Mapping[str, LayerError]) -> dict[str, IntArray]:
     """-round(mean error) of each layer, for `QuantizedNetwork.with_bias_added`.
 
@@ -108,7 +122,7 @@ class _Walk(SumExecutor):
             if isinstance(node.layer, WeightLayer) and (self._affine or node.name in self._assigned):
                 moments = self._moments(node, values[node.inputs[0]], references[node.inputs[0]])
                 product = self.network.products[node.name]
-                self.correct(node.name, _affine(product, moments) if self._affine else _biased(product, moments))
+                self.correct(node.name, corrected(product, moments, method="affine" if self._affine else "bias"))
             _advance(self, node, values)
             if self._affine:
                 _advance(self._exact, node, references)

@@ -130,6 +130,36 @@ def predict_errors(
     }
 
 
+def kernel_errors(
+    network: QuantizedNetwork, name: str, statistics: OperandStatistics, table: ProductTable
+) -> tuple[FloatArray, FloatArray]:
+    """Error of each kernel of a layer alone, from the products of one output with one input channel.
+
+    Returns
+    -------
+    mean : float64 array, shape (outputs, channels)
+        Sums of these over the channels are the `LayerError.mean` of a layer with this table.
+    variance : float64 array, shape (outputs, channels)
+        As if all terms were independent.
+
+    Raises
+    ------
+    AxhwError
+        For statistics of another network.
+    """
+    layer, product = network.graph.weight_layers[name], network.products[name]
+    _check_statistics(name, statistics, layer, product)
+    mean, second, _ = _moments(layer, product, statistics, LayerTables.uniform(table))
+    # Where each weight went in the matrices tells the way back.
+    place = layer.weight_matrices(np.arange(product.codes.size).reshape(product.codes.shape)).ravel()
+    by_kernel = []
+    for moment in (mean, second - mean**2):
+        weights = np.empty(product.codes.size)
+        weights[place] = moment.ravel()
+        by_kernel.append(weights.reshape(layer.outputs, layer.channels, -1).sum(axis=2))
+    return by_kernel[0], by_kernel[1]
+
+
 def noise_to_signal(errors: Mapping[str, LayerError], *, removed: Removed = "nothing") -> float:
     """The errors of all layers in one number that ranks tables: their ratios of noise to signal, added up.
 

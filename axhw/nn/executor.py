@@ -16,7 +16,7 @@ from axhw.emulate.prepared import Multiplication
 from axhw.emulate.requantize import Epilogue, requantize
 from axhw.emulate.tables import exact_products
 from axhw.errors import AxhwError
-from axhw.nn.assignment import Tables, assign
+from axhw.nn.assignment import LayerTables, Tables, assign
 from axhw.nn.graph import INPUT, Node
 from axhw.nn.layers.activations import Clip
 from axhw.nn.layers.base import CodeLayer, RealLayer, Reals, WeightLayer
@@ -55,7 +55,7 @@ class Executor:
         self._assigned = assign(tables, graph=network.graph, signed=network.signed)
         self._clips = _clips_behind(network)
         self._multiplications = {
-            name: self._prepare(network.graph[name], layer) for name, layer in network.graph.weight_layers.items()
+            name: self.prepared(name, self._assigned.get(name)) for name in network.graph.weight_layers
         }
         self._constants: dict[str, IntArray] = {}
         self._epilogues: dict[str, Epilogue] = {}
@@ -88,9 +88,13 @@ class Executor:
         -------
         float32 array, shape (B, *output shape)
         """
+        self.network.graph.check_images(images)
+        return self.on_codes(channels_last(self.network.input.encode(images)), observe=observe)
+
+    def on_codes(self, codes: Value, *, observe: Observer | None = None) -> Float32Array:
+        """The same from images in codes, with the channels of a pixel beside each other (`channels_last`)."""
         graph = self.network.graph
-        graph.check_images(images)
-        values: dict[str, Value] = {INPUT: channels_last(self.network.input.encode(images))}
+        values: dict[str, Value] = {INPUT: codes}
         for node in graph:
             inputs = tuple(values[name] for name in node.inputs)
             values[node.name] = output = self._run(node, inputs)
@@ -123,9 +127,10 @@ class Executor:
     def _parameters(self, node: Node) -> dict[str, Reals]:
         return {local: self.network.parameters[f"{node.name}.{local}"] for local in node.layer.parameter_shapes}
 
-    def _prepare(self, node: Node, layer: WeightLayer) -> Multiplication:
-        product = self.network.products[node.name]
-        given = self._assigned.get(node.name)
+    def prepared(self, name: str, given: LayerTables | None) -> Multiplication:
+        """The kernel of a layer with weights for some tables, exact products by default; biases and scales don't
+        matter to it."""
+        layer, product = self.network.graph.weight_layers[name], self.network.products[name]
         tables = given.tables if given is not None else exact_products(product.source.dtype, product.weights.dtype)
         shape = product.codes.shape
         table_of = given.for_weights(shape) if given is not None else None
@@ -183,7 +188,12 @@ class Executor:
             if isinstance(layer, Conv2d):
                 return multiplication.codes(x, epilogue)
             return _shaped(multiplication.codes(x.reshape(-1, x.shape[-1]), epilogue), layer, x)
-        total = self.sums(node, x).astype(np.int64) + self._constants[node.name]
+        return self._finished(node, layer, x, self.sums(node, x))
+
+    def _finished(self, node: Node, layer: WeightLayer, x: Value, sums: Accumulators) -> Value:
+        """The output of a layer for the input `x` from its sums."""
+        target = self.network.codings.get(node.name)
+        total = sums.astype(np.int64) + self._constants[node.name]
         self._check_accumulator(node.name, total, layer.terms)
         if target is None:
             return _shaped(total.astype(np.float32) * self.network.products[node.name].unit, layer, x)

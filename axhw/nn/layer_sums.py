@@ -7,19 +7,38 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from axhw.emulate.codes import Accumulators
+from axhw.emulate.prepared import Multiplication
+from axhw.nn.assignment import LayerTables
 from axhw.nn.executor import Executor, Value
 from axhw.nn.graph import Node
+from axhw.nn.layers.base import WeightLayer
 from axhw.nn.operand_statistics import FloatArray
 from axhw.nn.quantize import IntArray
 from axhw.nn.quantized import QuantizedProduct
 
 
 class SumExecutor(Executor):
-    """An executor that runs node by node, and can correct a layer on the way."""
+    """An executor that runs node by node, and can change a layer on the way."""
 
     def run(self, node: Node, inputs: tuple[Value, ...]) -> Value:
         """The output of one node."""
         return self._run(node, inputs)
+
+    def use(self, name: str, tables: LayerTables, multiplication: Multiplication, product: QuantizedProduct) -> None:
+        """Go on with other tables of a layer, their kernel as `prepared` gives it, and another bias and scales."""
+        self._assigned[name] = tables
+        self._multiplications[name] = multiplication
+        self.correct(name, product)
+
+    def use_tables(self, name: str, tables: LayerTables) -> None:
+        """Go on with other tables of a product of two activations."""
+        self._assigned[name] = tables
+
+    def finish(self, node: Node, x: Value, sums: Accumulators) -> Value:
+        """The output of a layer with weights for the input `x` from its sums."""
+        layer = node.layer
+        assert isinstance(layer, WeightLayer)
+        return self._finished(node, layer, x, sums)
 
     def correct(self, name: str, product: QuantizedProduct) -> None:
         """Go on with another bias or other weight scales of a layer; its codes stay, so its kernel does."""

@@ -17,6 +17,7 @@ from axhw.nn.assignment import LayerTables
 from axhw.nn.error_theory import (
     LayerError,
     error_of_histogram,
+    kernel_errors,
     measured_errors,
     noise_to_signal,
     predict_errors,
@@ -344,3 +345,26 @@ def test_weights_meet_their_own_terms() -> None:
     a = np.array([[127, 0], [0, 127], [0, 127]], np.float32)
     statistics = operand_statistics(network, a)
     assert predict_errors(network, statistics, table)["layer"].mean.tolist() == [60.0, 0.0]
+
+
+@pytest.mark.parametrize("level", ["dense", "depthwise"])
+def test_kernels_of_a_layer_add_up_to_its_error(level: str) -> None:
+    layer = Conv2d.square(4, 8, groups=4 if level == "depthwise" else 1)
+    network, images = one_layer(layer, (4, 6, 6), 3)
+    quantized = quantize_network(network, images, signed=True)
+    statistics = operand_statistics(quantized, images)
+    table = noisy_table(5)
+    mean, variance = kernel_errors(quantized, "layer", statistics["layer"], table)
+    assert mean.shape == variance.shape == (8, 1 if level == "depthwise" else 4)
+    alone = {"layer": statistics["layer"].without_products()}
+    whole = predict_errors(quantized, alone, table)["layer"]
+    np.testing.assert_allclose(mean.sum(axis=1), whole.mean)
+    np.testing.assert_allclose(variance.sum(axis=1), whole.variance, rtol=1e-6)
+    # A kernel is a layer whose other kernels have exact products.
+    exact = np.ones((8, 1 if level == "depthwise" else 4), np.intp)
+    exact[5, 0] = 0
+    products = np.multiply.outer(np.arange(-128, 128), np.arange(-128, 128)).astype(np.int32)
+    tables = (table, ProductTable(values=products, width=8, signed=True, name="exact", source={}))
+    one = predict_errors(quantized, alone, {"layer": LayerTables(tables=tables, table_of=exact)})["layer"]
+    assert one.mean[5] == pytest.approx(mean[5, 0])
+    assert one.variance[5] == pytest.approx(variance[5, 0])

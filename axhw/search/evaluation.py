@@ -1,0 +1,106 @@
+"""An assignment from a file, evaluated on test images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from axhw.errors import AxhwError
+from axhw.evaluation import Bench, eight_bit_table
+from axhw.hdl.registry import restore
+from axhw.hdl.spec import MultiplierSpec
+from axhw.nn.evaluate import EvaluationResult, Progress
+from axhw.record import DesignRecord
+from axhw.search.assignment import Assignment
+from axhw.search.palette import DesignReference, Palette
+
+
+def palette_of(assignment: Assignment, make: Callable[[MultiplierSpec], DesignRecord]) -> Palette:
+    """The designs of an assignment, in its order.
+
+    Parameters
+    ----------
+    assignment : Assignment
+    make : callable
+        Gives the record of a multiplier, from a store or anew.
+
+    Raises
+    ------
+    AxhwError
+        If a design computes something else than it did when the assignment was made.
+    """
+    records = []
+    for reference in assignment.designs:
+        record = make(_multiplier(reference))
+        if (found := eight_bit_table(record).sha256) != reference.table_sha256:
+            raise AxhwError(
+                f"Expected {reference.name} with the product table {reference.table_sha256[:12]}, found "
+                f"{found[:12]}: the assignment was made with another version of that design, search again."
+            )
+        records.append(record)
+    return Palette(records=tuple(records))
+
+
+def _multiplier(reference: DesignReference) -> MultiplierSpec:
+    spec = restore(reference.spec)
+    if not isinstance(spec, MultiplierSpec):
+        raise AxhwError(f"Expected multipliers in an assignment, found {reference.name}.")
+    return spec
+
+
+def evaluate_assignment(
+    bench: Bench, assignment: Assignment, palette: Palette, *, progress: Progress | None = None
+) -> EvaluationResult:
+    """Accuracy and energy, as `Bench.evaluate` for one design, with the assignment's own tuning and compensation.
+
+    Parameters
+    ----------
+    bench : Bench
+    assignment : Assignment
+    palette : Palette
+        Of the assignment's designs: see `palette_of`.
+    progress : callable, optional
+        Called with the images done and their total.
+
+    Raises
+    ------
+    AxhwError
+        If it is for another network.
+    """
+    graph = bench.quantized(signed=palette.signed).graph
+    assignment.check(graph)
+    energy_fj = {
+        name: float(counts @ palette.energies_fj) / graph.multiplications[name]
+        for name, counts in assignment.counts(graph).items()
+    }
+    return bench.evaluate_tables(
+        assignment.tables(palette.tables),
+        signed=palette.signed,
+        energy_fj=energy_fj,
+        tune=assignment.tune,
+        compensate=assignment.compensate,
+        progress=progress,
+    )
+
+
+def assignment_row(name: str, palette: Palette, result: EvaluationResult) -> Mapping[str, Any]:
+    """One evaluation, with the columns of `axhw.evaluation.evaluation_row`."""
+    first = palette.records[0].circuit_cost
+    return {
+        "name": name,
+        "family": "assignment",
+        "network": result.network,
+        "dataset": result.dataset,
+        "split": result.split,
+        "split_seed": result.seed,
+        "images": result.images,
+        "float_accuracy": result.float_accuracy,
+        "int8_accuracy": result.exact_accuracy,
+        "accuracy": result.approximate_accuracy,
+        "agreement": result.agreement,
+        "multiplications": result.multiplications,
+        "energy_fj": None if result.energy_nj is None else 1e6 * result.energy_nj / result.multiplications,
+        "energy_nj_per_inference": result.energy_nj,
+        "library": first.library,
+        "lut_sha256": None,
+    }

@@ -1,0 +1,92 @@
+"""``axhw search`` and the assignments it writes, typed as a user would."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from axhw.cli.main import main
+
+DESIGNS = ("-m", "roup:p=1|2,r=3", "-m", "roup:p=2,r=5,rule=symmetric")
+SHORT = ("--evaluations", "8", "--population", "4", "--images", "60", "--test-images", "60")
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error."""
+    capsys.readouterr()
+    code = main([*arguments])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def found(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
+    code, out, err = run(capsys, *arguments, "--json")
+    assert code == 0, err
+    document: dict[str, Any] = json.loads(out)
+    return document
+
+
+def test_a_search_its_files_and_its_assignments(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    levels = ("--level", "layer", "--level", "filter")
+    command = ("search", *DESIGNS, *SHORT, *levels, "--baselines", "--compensate", "affine", "--out", str(tmp_path))
+    document = found(capsys, *command)
+    assert document["search_split"].startswith("validation (60 of")
+    assert document["test_split"].startswith("test")
+    assert [level["level"] for level in document["levels"]] == ["layer", "filter"]
+    for level in document["levels"]:
+        assert {search["strategy"] for search in level["searches"]} == {"nsga2", "random", "greedy"}
+        assert 0 <= level["uniform_hypervolume"] <= 1
+    frame = pd.read_csv(tmp_path / "front.csv")
+    rows = [row for level in document["levels"] for row in level["front"]]
+    assert len(frame) == len(rows) > 0
+    assert (tmp_path / "front.svg").read_text(encoding="utf-8").startswith("<?xml")
+    row = rows[-1]
+    path = tmp_path / f"{row['level']}-{row['number']:02d}.json"
+    (evaluation,) = found(capsys, "eval", "--assignment", str(path), "--images", "60")["evaluations"]
+    assert evaluation["accuracy"] == pytest.approx(row["test_accuracy"])
+    assert evaluation["energy_nj_per_inference"] == pytest.approx(row["energy_nj_per_inference"])
+    assert evaluation["compensated"] == "affine"
+    resumed = found(capsys, *command, "--resume")
+    assert [level["front"] for level in resumed["levels"]] == [level["front"] for level in document["levels"]]
+    assert all(search["evaluations_per_minute"] is None for search in resumed["levels"][0]["searches"])
+
+
+def test_the_table_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, "search", *DESIGNS, *SHORT, "--tune", "histogram", "--level", "kernel")
+    assert code == 0, err
+    assert "held out of the training images" in out
+    assert "hypervolume after 8 evaluations: nsga2" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("search", "--resume"), "Expected a folder --out to resume the search of, found none."),
+        (("search", "--layers", "99", *DESIGNS), "Expected product layers by name"),
+        (("eval", "--assignment", "missing.json"), "Expected an assignment in missing.json, found No such file"),
+        (("eval", "--assignment", "a.json", "--tune", "plain"), "Expected --assignment without --sweep"),
+        (("eval", "--each-layer", "--tune", "plain"), "Expected --each-layer without --layers, --tune"),
+    ],
+)
+def test_bad_usage(capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], message: str) -> None:
+    code, _, err = run(capsys, *arguments)
+    assert code == 2
+    assert message in err.replace("\n", " ")
+
+
+def test_all_stored_designs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, "gen", "--multiplier", "roup:p=2,r=3")[0] == 0
+    document = found(capsys, "search", "-m", "stored", *SHORT)
+    assert {"exact8s", "roup8s_p2_r3"} <= set(document["designs"])
+
+
+def test_another_search_in_the_folder(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    command = ("search", *DESIGNS, *SHORT, "--out", str(tmp_path))
+    found(capsys, *command)
+    code, _, err = run(capsys, *command, "--resume", "--seed", "2")
+    assert code == 2
+    assert "to have the same settings, found another seed" in err
