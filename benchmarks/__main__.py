@@ -23,9 +23,13 @@ BENCHMARKS = {
     "published_anchor": "published-anchor",
     "roup_against_arrays": "roup-against-arrays",
     "element_share": "element-share",
+    "reconfiguration": "reconfiguration",
+    "evolution": "evolution",
+    "library_front": "library-front",
     "emulation": "emulation",
     "inference": "inference",
     "compensation": "compensation",
+    "search": "search",
 }
 """Module of each benchmark and the report it makes; what it prints is Markdown if it says so by ``MARKDOWN``."""
 

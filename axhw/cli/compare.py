@@ -8,9 +8,9 @@ from typing import Any
 import click
 
 from axhw.cli.options import json_option, print_json
-from axhw.cli.specs import stored_design
 from axhw.cli.tables import plain_table, stdout
 from axhw.errors import AxhwError
+from axhw.lookup import stored_design
 from axhw.store import Store
 
 _TEXT = ("library", "corner", "engine", "stream", "wire_load")
@@ -61,12 +61,13 @@ def command(designs: tuple[str, ...], as_json: bool) -> None:
             cells += [_text(summary[figure]), f"[dim]{ratio[figure]:.3f} x[/dim]" if known else ""]
         table.add_row(figure, *cells)
     for key in _TEXT:
-        values = [str(summary[key]) for summary in summaries]
+        values = ["-" if summary[key] is None else str(summary[key]) for summary in summaries]
         if len(set(values)) > 1:
             table.add_row(key, *(cell for value in values for cell in (value, "")))
     console = stdout()
     console.print(table)
-    console.print(f"[dim]ratios to {first['name']}; {first['library']}, {first['stream']}[/dim]", soft_wrap=True)
+    measured = "" if first["library"] is None else f"; {first['library']}, {first['stream']}"
+    console.print(f"[dim]ratios to {first['name']}{measured}[/dim]", soft_wrap=True)
 
 
 def _ratio(value: Any, base: Any) -> float | None:

@@ -38,7 +38,7 @@ def command(out: Path, library: str, engine: str | None, as_json: bool) -> None:
         return
     table = plain_table("design", "area um2", "delay ns", "energy fJ", "MAE %", "accuracy %", "nJ/inference")
     for design in designs:
-        cost, evaluation = design.record.cost, design.evaluation
+        cost, evaluation = design.cost, design.evaluation
         table.add_row(
             design.record.name,
             f"{cost.area_um2:,.0f}",

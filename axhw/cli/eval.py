@@ -9,7 +9,6 @@ from typing import Any, get_args
 
 import click
 
-from axhw.characterize import characterize
 from axhw.cli.options import (
     engine_option,
     json_option,
@@ -25,14 +24,17 @@ from axhw.data.names import DATASETS
 from axhw.errors import AxhwError
 from axhw.evaluation import EVALUATION_CSV, SENSITIVITY_CSV, Bench, evaluation_row, select_layers, write_rows
 from axhw.files import output_folder
-from axhw.hdl.grid import expand_all
 from axhw.hdl.registry import parse
-from axhw.hdl.spec import MultiplierSpec
 from axhw.index import Index
+from axhw.library.catalogue import Catalogue
+from axhw.lookup import NamedMultiplier, named_multipliers
 from axhw.nn.calibrate import Calibration, Method
 from axhw.nn.compensation import Compensation
+from axhw.nn.weight_tuning import TUNINGS, Tuning
 from axhw.nn.zoo.names import GRAPHS
 from axhw.record import DesignRecord
+from axhw.search.assignment import Assignment
+from axhw.search.evaluation import assignment_row, evaluate_assignment, palette_of
 from axhw.selection import choose, flat_row
 from axhw.sensitivity import layer_sensitivities, sensitivity_row
 from axhw.store import Store
@@ -63,6 +65,20 @@ from axhw.synth.libraries import load_library
 )
 @click.option("--each-layer", is_flag=True, help="Sensitivity: in one layer at a time, and in all layers up to it.")
 @click.option(
+    "--assignment",
+    "assignments",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="File of `axhw search` with a multiplier for every layer, filter or kernel, instead; give it several times.",
+)
+@click.option(
+    "--tune",
+    type=click.Choice(TUNINGS),
+    default=None,
+    help="Give the multiplier other weights, for which it errs less: judged by all activations alike, or by those of "
+    "the layer.",
+)
+@click.option(
     "--compensate",
     type=click.Choice(get_args(Compensation)),
     default=None,
@@ -89,6 +105,8 @@ def command(
     where: str | None,
     layers: str | None,
     each_layer: bool,
+    assignments: tuple[Path, ...],
+    tune: Tuning | None,
     compensate: Compensation | None,
     data_dir: Path | None,
     images: int | None,
@@ -100,18 +118,27 @@ def command(
 ) -> None:
     """Evaluate a network, bit-exactly, with multipliers made here: accuracy and energy per inference.
 
-    A multiplier may be a grid of them, as in `axhw sweep`.
+    A multiplier may be a grid of them, as in `axhw sweep`, or the name or key of a design (see `axhw ls`), imported
+    ones included. A design that is a table alone has no energy.
 
     \b
     axhw eval --multiplier roup:p=1,r=4
     axhw eval --model resnet8 --data cifar10 -m exact -m 'bam:ha=0..2,v=4|6' --layers 3-7
     axhw eval --model net.onnx --data images.npz -m roup:p=1,r=4 --each-layer --out results
+    axhw eval --model resnet8 --data cifar10 --assignment results/filter-07.json
     axhw eval --model resnet20 --data cifar10 --sweep --where 'mae_pct<0.5' --images 1000
     """
     if where is not None and not sweep:
         raise AxhwError("Expected --where beside --sweep, found it alone.")
-    if each_layer and (layers is not None or compensate is not None):
-        raise AxhwError("Expected --each-layer without --layers and --compensate, found both.")
+    if each_layer and (layers is not None or compensate is not None or tune is not None):
+        raise AxhwError("Expected --each-layer without --layers, --tune and --compensate, found both.")
+    if assignments and (sweep or each_layer or layers is not None or tune is not None or compensate is not None):
+        raise AxhwError(
+            "Expected --assignment without --sweep, --layers, --each-layer, --tune and --compensate, found both: an "
+            "assignment says itself what belongs to it."
+        )
+    # Read before any work.
+    loaded = {path: Assignment.load(path) for path in assignments}
     source, yosys, store = load_library(library), find_engine(engine), Store.default()
     folder = None if out is None else output_folder(out)
     bench = Bench.load(
@@ -119,23 +146,26 @@ def command(
     )
     chosen = None if layers is None else select_layers(bench.graph, layers)
 
-    def make(spec: MultiplierSpec) -> DesignRecord:
-        return characterize(spec, library=source, engine=yosys, store=store)
+    def make(multiplier: NamedMultiplier) -> DesignRecord:
+        return multiplier.measured(library=source, engine=yosys, store=store)
 
     def exact_energy_fj(signed: bool) -> float:
-        return make(parse("exact", signed=signed)).cost.energy_fj
+        return make(NamedMultiplier(spec=parse("exact", signed=signed))).circuit_cost.energy_fj
 
     about = {
         "weights": bench.weights,
         "calibration": calibration,
         "layers": None if chosen is None else " ".join(chosen),
+        "tuned": tune,
         "compensated": compensate,
     }
     designs: dict[str, Callable[[], DesignRecord]]
-    if sweep:
+    if assignments:
+        designs = {}
+    elif sweep:
         designs = {record.name: partial(_itself, record) for record in _stored(store, where, source.cells.name)}
     else:
-        designs = {spec.name: partial(make, spec) for spec in expand_all(multipliers).specs}
+        designs = {multiplier.name: partial(make, multiplier) for multiplier in named_multipliers(multipliers, store)}
     rows: list[dict[str, Any]] = []
     layer_rows: list[dict[str, Any]] = []
     total = len(bench.data.test)
@@ -160,10 +190,17 @@ def command(
                 record,
                 layers=chosen,
                 exact_energy_fj=None if chosen is None else exact_energy_fj(signed),
+                tune=tune,
                 compensate=compensate,
                 progress=advance,
             )
             rows.append(evaluation_row(record, result) | about)
+        for done, (path, assignment) in enumerate(loaded.items()):
+            report(done, len(loaded), path.stem)
+            palette = palette_of(assignment, lambda spec: make(NamedMultiplier(spec=spec)))
+            own = {"tuned": assignment.tune, "compensated": assignment.compensate}
+            found_row = assignment_row(path.stem, palette, evaluate_assignment(bench, assignment, palette))
+            rows.append({**found_row, **about, **own})
     files = [] if folder is None else _write(rows, layer_rows, folder)
     if as_json:
         document: dict[str, Any] = {"sensitivities": layer_rows} if each_layer else {"evaluations": rows}
@@ -181,10 +218,10 @@ def _itself(record: DesignRecord) -> DesignRecord:
 
 
 def _stored(store: Store, where: str | None, library: str) -> list[DesignRecord]:
-    """The 8-bit multipliers in the store that were measured in a library, in the order of their energy."""
-    index = Index(store)
-    rows = [flat_row(summary) for summary in index.summaries()]
-    warn_of_unreadable(index)
+    """The 8-bit multipliers, stored or shipped, that were measured in a library, in the order of their energy."""
+    catalogue = Catalogue(store)
+    rows = [flat_row(summary) for summary in catalogue.summaries()]
+    warn_of_unreadable(Index(store))
     eight_bit = [row for row in rows if row["width"] == 8 and not row.get("element") and row["library"] == library]
     chosen = choose(eight_bit, where=where, sort="energy_fj") if eight_bit else []
     if not chosen:
@@ -192,7 +229,7 @@ def _stored(store: Store, where: str | None, library: str) -> list[DesignRecord]
             f"Expected stored 8-bit multipliers measured in {library} to sweep over, found none: make some with axhw "
             "sweep, or widen --where."
         )
-    return [DesignRecord.from_entry(index.find(row["key"])) for row in chosen]
+    return [catalogue.find(row["key"]) for row in chosen]
 
 
 def _write(rows: list[dict[str, Any]], layer_rows: list[dict[str, Any]], folder: Path) -> list[Path]:
@@ -206,9 +243,10 @@ def _write(rows: list[dict[str, Any]], layer_rows: list[dict[str, Any]], folder:
         save_figure(draw_sensitivity(layer_rows), figure)
         return [write_rows(layer_rows, folder / SENSITIVITY_CSV), figure]
     files = [write_rows(rows, folder / EVALUATION_CSV)]
-    if len(rows) > 1 and all(row["energy_nj_per_inference"] is not None for row in rows):
+    drawn = [row for row in rows if row["energy_nj_per_inference"] is not None]
+    if len(drawn) > 1:
         files.append(folder / "accuracy.svg")
-        save_figure(draw_accuracy(rows), files[-1])
+        save_figure(draw_accuracy(drawn), files[-1])
     return files
 
 
@@ -227,11 +265,14 @@ def _print(rows: list[dict[str, Any]], layer_rows: list[dict[str, Any]]) -> None
     table = plain_table("multiplier", "float", "int8 exact", "approximate", "agreement", "energy")
     for row in rows:
         shares = (_share(row[key]) for key in ("float_accuracy", "int8_accuracy", "accuracy", "agreement"))
-        table.add_row(row["name"], *shares, f"{row['energy_nj_per_inference']:,.1f} nJ")
+        energy = row["energy_nj_per_inference"]
+        table.add_row(row["name"], *shares, "-" if energy is None else f"{energy:,.1f} nJ")
     console.print(table)
     notes = f"{first['multiplications']:,} multiplications an inference; energy of the multiplications alone"
     used = "all product layers" if first["layers"] is None else f"{first['layers']}, exact products elsewhere"
     compensated = f"; errors compensated by {first['compensated']}" if first["compensated"] else ""
+    if first["tuned"]:
+        compensated = f"; weights tuned ({first['tuned']}){compensated}"
     console.print(f"[dim]{notes}; in {used}{compensated}; weights: {first['weights']}[/dim]", soft_wrap=True)
 
 

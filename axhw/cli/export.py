@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from axhw.cli.options import json_option, print_json, warn_of_unreadable
-from axhw.cli.specs import stored_design
 from axhw.export import FORMATS, Format, SimulationOptions, export_designs
 from axhw.index import Index
+from axhw.lookup import stored_design
 from axhw.record import DesignRecord
 from axhw.store import Store
 

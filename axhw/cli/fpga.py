@@ -9,12 +9,13 @@ from typing import Any
 import click
 
 from axhw.cli.options import engine_option, json_option, print_json, progress
-from axhw.cli.specs import element_options, enclose, stored_design
+from axhw.cli.specs import element_options, enclose
 from axhw.cli.tables import plain_table, stdout
 from axhw.errors import AxhwError
 from axhw.fpga import TARGETS, FpgaUsage, OperatorSpec, Target, fpga_usage
-from axhw.hdl.registry import FAMILIES, DesignSpec, parse
+from axhw.hdl.registry import DesignSpec
 from axhw.hdl.spec import MultiplierSpec
+from axhw.lookup import named_design
 from axhw.store import Store
 from axhw.synth.engines import find_engine
 
@@ -72,7 +73,7 @@ def command(
 
 def _spec(word: str, element: str | None, parameters: Mapping[str, Any]) -> DesignSpec:
     """A spec as typed, or that of a stored design, inside the element."""
-    spec = parse(word) if word.partition(":")[0] in FAMILIES else stored_design(Store.default(), word).spec
+    spec = named_design(word, Store.default())
     if isinstance(spec, MultiplierSpec):
         return enclose(spec, element, parameters)
     if element is not None:

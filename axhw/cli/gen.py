@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.table import Table
 
 from axhw.characterize import characterize
 from axhw.cli.options import (
@@ -19,12 +17,13 @@ from axhw.cli.options import (
     stderr,
     surroundings_options,
 )
-from axhw.cli.specs import element_options, family_options, spec_from_options
-from axhw.cli.tables import stdout
+from axhw.cli.record_text import print_design
+from axhw.cli.specs import element_options, enclosed, family_options, multiplier_from_options
+from axhw.cli.stages import Stages
 from axhw.export import write_design
 from axhw.files import output_folder
 from axhw.fpga import TARGETS, Target, fpga_usage
-from axhw.hdl.spec import MultiplierSpec
+from axhw.lookup import NamedMultiplier
 from axhw.measure import MIN_PAIRS, Conditions
 from axhw.record import DesignRecord
 from axhw.store import Store
@@ -35,7 +34,14 @@ _RATIOS = ("area_um2", "delay_ns", "energy_fj", "energy_zero_delay_fj", "leakage
 
 
 @click.command("gen")
-@click.option("--multiplier", "-m", "multiplier", required=True, metavar="FAMILY[:key=value,...]", help="What to make.")
+@click.option(
+    "--multiplier",
+    "-m",
+    "multiplier",
+    required=True,
+    metavar="FAMILY[:key=value,...]|NAME",
+    help="What to make: of a family, or a design by its name or key.",
+)
 @family_options
 @element_options
 @click.option("--relative-to", metavar="SPEC", default=None, help="Add ratios to this design of the same flow: exact")
@@ -48,6 +54,18 @@ _RATIOS = ("area_um2", "delay_ns", "energy_fj", "energy_zero_delay_fj", "leakage
 )
 @click.option("--seed", type=int, default=Conditions.seed, show_default=True, help="Seed of the operand stream.")
 @surroundings_options
+@click.option(
+    "--all-pairs",
+    is_flag=True,
+    help="13 to 16 bits: take errors over all pairs, which takes seconds to minutes, instead of a sample.",
+)
+@click.option(
+    "--prove-wce",
+    type=click.FloatRange(min=0.0),
+    default=0.0,
+    metavar="SECONDS",
+    help="13 to 16 bits: bounds of the worst-case error by a SAT solver within this time (needs axhw[formal]).",
+)
 @click.option("--target", "targets", type=click.Choice(TARGETS), multiple=True, help="Add the resources on an FPGA.")
 @click.option(
     "--out", type=click.Path(path_type=Path), default=None, help="Folder for design.v, netlist.v, lut.csv, ..."
@@ -68,6 +86,8 @@ def command(
     input_slew_ns: float | None,
     output_load_ff: float | None,
     wire_load: str,
+    all_pairs: bool,
+    prove_wce: float,
     targets: tuple[Target, ...],
     out: Path | None,
     library: str,
@@ -84,20 +104,27 @@ def command(
     axhw gen --multiplier roup --p 2 --r 3 --element systolic --rows 4 --columns 4
     """
     around = {"rows": rows, "columns": columns, "terms": terms, "overflow": overflow}
-    spec = spec_from_options(multiplier, parameters, element=element, **around)
+    store = Store.default()
+    named = multiplier_from_options(multiplier, parameters, store)
+    spec = enclosed(named.spec, element, **around)
     baseline = None
     if relative_to is not None:
         # The same operands, in the same element.
-        own = spec if isinstance(spec, MultiplierSpec) else spec.multiplier
-        operands = {"width": own.width, "signed": own.signed}
-        baseline = spec_from_options(relative_to, operands, element=element, **around)
+        operands = {"width": named.spec.width, "signed": named.spec.signed}
+        baseline = multiplier_from_options(relative_to, operands, store)
     if out is not None:
         output_folder(out)
-    stages = _Stages()
+    stages = Stages()
     stages.begin("load library")
-    source, yosys, store = load_library(library), find_engine(engine), Store.default()
+    source, yosys = load_library(library), find_engine(engine)
     conditions = Conditions(
-        pairs=pairs, seed=seed, input_slew_ns=input_slew_ns, output_load_ff=output_load_ff, wire_load=wire_load
+        pairs=pairs,
+        seed=seed,
+        input_slew_ns=input_slew_ns,
+        output_load_ff=output_load_ff,
+        wire_load=wire_load,
+        all_pairs=all_pairs,
+        wce_time_limit_s=prove_wce,
     )
 
     with stderr.status(f"{spec.name}") as status:
@@ -108,12 +135,17 @@ def command(
             status.update(f"{spec.name}: {name}{hint}")
             stages.begin(name)
 
-        record = characterize(spec, library=source, engine=yosys, store=store, conditions=conditions, stage=stage)
+        def measured(multiplier: NamedMultiplier, **options: Any) -> DesignRecord:
+            flow: dict[str, Any] = {"library": source, "engine": yosys, "store": store, "conditions": conditions}
+            if element is None:
+                return multiplier.measured(**flow, **options)
+            return characterize(enclosed(multiplier.spec, element, **around), **flow, **options)
+
+        record = measured(named, stage=stage)
         document = record.summary()
         if baseline is not None:
             stage(f"baseline {baseline.name}")
-            other = characterize(baseline, library=source, engine=yosys, store=store, conditions=conditions)
-            document |= _ratios(record, other)
+            document |= _ratios(record, measured(baseline))
         if targets:
             stage("fpga")
             document["fpga"] = [asdict(fpga_usage(spec, target=target, engine=yosys)) for target in targets]
@@ -127,25 +159,7 @@ def command(
     if as_json:
         print_json(document)
     else:
-        _print(record, document, baseline_name=baseline.name if baseline is not None else None, out=out)
-
-
-class _Stages:
-    """Wall time by stage."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self._name = ""
-        self._start = 0.0
-
-    def begin(self, name: str) -> None:
-        self.end()
-        self._name, self._start = name, time.perf_counter()
-
-    def end(self) -> None:
-        if self._name:
-            self.seconds[self._name] = round(time.perf_counter() - self._start, 4)
-            self._name = ""
+        print_design(record, document, baseline_name=baseline.name if baseline is not None else None, out=out)
 
 
 def _ratios(record: DesignRecord, other: DesignRecord) -> dict[str, Any]:
@@ -153,66 +167,5 @@ def _ratios(record: DesignRecord, other: DesignRecord) -> dict[str, Any]:
     result: dict[str, Any] = {"relative_to": other.name}
     for key in _RATIOS:
         stem = key.rsplit("_", 1)[0] if key != "cells" else key
-        result[f"{stem}_ratio"] = own[key] / base[key] if base[key] else None
+        result[f"{stem}_ratio"] = own[key] / base[key] if own[key] is not None and base[key] else None
     return result
-
-
-def _print(record: DesignRecord, document: dict[str, Any], *, baseline_name: str | None, out: Path | None) -> None:
-    cost, metrics = record.cost, record.metrics
-    table = Table(
-        title=f"[bold]{record.name}[/bold]", title_justify="left", show_header=False, box=None, padding=(0, 2)
-    )
-    table.add_column()
-    table.add_column(justify="right")
-    table.add_column()
-    table.add_column(style="dim")
-
-    def ratio(key: str) -> str:
-        if baseline_name is None or document.get(key) is None:
-            return ""
-        return f"{document[key]:.3f} x {baseline_name}"
-
-    table.add_row("area", f"{cost.area_um2:,.1f}", "um2", ratio("area_ratio") or f"{cost.cells} cells")
-    table.add_row(
-        "delay",
-        f"{cost.delay_ns:.3f}",
-        "ns",
-        ratio("delay_ratio") or ("shortest clock period" if cost.clocked else "longest path"),
-    )
-    table.add_row("energy", f"{cost.energy_fj:,.1f}", "fJ", ratio("energy_ratio") or "per operation, glitches included")
-    table.add_row(
-        "  zero delay",
-        f"{cost.energy_zero_delay_fj:,.1f}",
-        "fJ",
-        ratio("energy_zero_delay_ratio") or "glitches left out",
-    )
-    if cost.clocked:
-        table.add_row("  clock pins", f"{cost.clock_fj:,.1f}", "fJ", "part of the energy")
-        table.add_row("  exclusive", f"{cost.energy_exclusive_fj:,.1f}", "fJ", "energy by the letter of Liberty")
-    if record.breakdown is not None:
-        parts = record.breakdown
-        for figure, values in (("energy", parts.energy_fj), ("area", parts.area_um2)):
-            shares = {part: f"{100 * value / sum(values.values()):.1f}" for part, value in values.items()}
-            rest = ", ".join(f"{part} {share}" for part, share in shares.items() if part != "multiplier")
-            table.add_row(f"multiplier's {figure}", shares["multiplier"], "%", rest)
-    table.add_row("leakage", f"{cost.leakage_nw:,.2f}", "nW", ratio("leakage_ratio"))
-    table.add_section()
-    table.add_row("MAE", f"{metrics.mae:,.4f}", "", f"{metrics.mae_pct:.4f} % of 2^{2 * record.multiplier.width}")
-    table.add_row(
-        "WCE", f"{metrics.wce:,.0f}", "", f"{metrics.wce_pct:.4f} %" + (" (largest seen)" if metrics.sampled else "")
-    )
-    table.add_row("MRE", f"{metrics.mre_pct:.4f}", "%", "over pairs whose product is not 0")
-    table.add_row("error probability", f"{metrics.ep_pct:.4f}", "%", "")
-    table.add_row("bias", f"{metrics.bias:,.4f}", "", f"variance {metrics.variance:,.4f}")
-    table.add_row("rank of the table", "unknown" if record.rank is None else str(record.rank), "", "")
-    table.add_section()
-    table.add_row("verified", f"{record.verification.pairs:,}", "pairs", record.verification.method)
-    for usage in document.get("fpga", ()):
-        others = f"{usage['carries']} carry cells, {usage['flip_flops']} flip-flops, {usage['dsps']} DSPs"
-        table.add_row(usage["target"], str(usage["luts"]), "LUTs", others)
-    console = stdout()
-    console.print(table)
-    console.print(f"[dim]{cost.library} ({cost.corner}), {cost.engine}; operands: {cost.stream}[/dim]")
-    around = f"input slew {cost.input_slew_ns:.4g} ns, output load {cost.output_load_ff:.4g} fF, wires {cost.wire_load}"
-    console.print(f"[dim]{around}[/dim]")
-    console.print(f"[dim]files in {out if out is not None else record.folder}[/dim]", soft_wrap=True)

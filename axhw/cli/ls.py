@@ -1,4 +1,4 @@
-"""``axhw ls``: the stored designs, all or some, in any order, or their Pareto front."""
+"""``axhw ls``: shipped and stored designs, all or some, in any order, or their Pareto front."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from axhw.cli.options import json_option, print_json, warn_of_unreadable
 from axhw.cli.tables import plain_table, stdout
 from axhw.errors import AxhwError
 from axhw.index import Index
+from axhw.library.catalogue import Catalogue
 from axhw.selection import check_column, choose, columns_of, flat_row, pareto_front
 from axhw.store import Store
 
@@ -35,6 +36,8 @@ _HEADINGS = {
 @click.option(
     "--figure", type=click.Path(path_type=Path), default=None, help="Draw the front of --pareto X,Y: FILE.svg or .png."
 )
+@click.option("--own", "origin", flag_value="own", default=None, help="Only the designs of your store.")
+@click.option("--shipped", "origin", flag_value="shipped", help="Only the designs that come with axhw.")
 @json_option
 def command(
     where: str | None,
@@ -43,9 +46,10 @@ def command(
     limit: int | None,
     pareto: str | None,
     figure: Path | None,
+    origin: str | None,
     as_json: bool,
 ) -> None:
-    """List the stored designs, oldest first.
+    """List the designs that come with axhw, then those of your store, oldest first.
 
     \b
     axhw ls --where 'mae_pct<0.5 and (family=roup or family=bam)' --sort energy_fj --limit 10
@@ -61,9 +65,12 @@ def command(
 
         check_figure_path(figure)
     store = Store.default()
-    index = Index(store)
-    summaries = {summary["key"]: summary for summary in index.summaries()}
-    warn_of_unreadable(index)
+    summaries = {
+        summary["key"]: summary
+        for summary in Catalogue(store).summaries()
+        if origin is None or summary["shipped"] == (origin == "shipped")
+    }
+    warn_of_unreadable(Index(store))
     rows = [flat_row(summary) for summary in summaries.values()]
     columns = columns_of(rows)
     for column in [*axes, *filter(None, [sort])] if rows else ():
@@ -86,7 +93,9 @@ def command(
     if listed:
         console.print(_table(listed, named))
     number = f"{len(listed)} designs" if len(listed) == len(rows) else f"{len(listed)} of {len(rows)} designs"
-    console.print(f"[dim]{number} in {store.root}[/dim]", soft_wrap=True)
+    shipped = sum(row["shipped"] for row in rows)
+    place = f"{shipped} of them shipped with axhw, the others in {store.root}" if shipped else f"in {store.root}"
+    console.print(f"[dim]{number}, {place}[/dim]" if shipped else f"[dim]{number} {place}[/dim]", soft_wrap=True)
     if figure is not None:
         console.print(f"[dim]figure in {figure}[/dim]", soft_wrap=True)
 
@@ -103,7 +112,9 @@ def _table(rows: Sequence[dict[str, Any]], named: Sequence[str]) -> Any:
     figures = list(dict.fromkeys([*_HEADINGS, *(name for name in named if name not in ("name", "key", "library"))]))
     table = plain_table("name", "key", *(_HEADINGS.get(figure, figure) for figure in figures), "library", left=2)
     for row in rows:
-        table.add_row(row["name"], row["key"][:8], *(_text(row.get(figure)) for figure in figures), row["library"])
+        table.add_row(
+            row["name"], row["key"][:8], *(_text(row.get(figure)) for figure in figures), _text(row["library"])
+        )
     return table
 
 

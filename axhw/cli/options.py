@@ -76,8 +76,8 @@ def multipliers_option(command: Command) -> Command:
         multiple=True,
         default=("exact",),
         show_default=True,
-        metavar="SPEC",
-        help="Multiplier of all product layers, e.g. roup:p=1,r=4; give it several times to compare.",
+        metavar="SPEC|NAME",
+        help="Multiplier of all product layers: roup:p=1,r=4, or a design's name; give it several times to compare.",
     )(command)
 
 

@@ -6,9 +6,11 @@ import click
 from rich.table import Table
 
 from axhw.cli.options import json_option, print_json
-from axhw.cli.specs import stored_design
 from axhw.cli.tables import stdout
+from axhw.lookup import stored_design
 from axhw.store import Store
+
+_LONGEST = 300
 
 
 @click.command("show")
@@ -28,8 +30,14 @@ def command(design: str, as_json: bool) -> None:
         if isinstance(values, dict):
             table.add_row(f"[bold]{section}[/bold]", "")
             for key, value in values.items():
-                table.add_row(f"  {key}", str(value))
+                table.add_row(f"  {key}", _shortened(value))
         elif section != "name":
-            table.add_row(f"[bold]{section}[/bold]", str(values))
+            table.add_row(f"[bold]{section}[/bold]", _shortened(values))
     stdout().print(table)
     click.echo(f"files in {record.folder}")
+
+
+def _shortened(value: object) -> str:
+    """As text; the gates of a netlist and the products of a table go on for pages."""
+    text = str(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}... ({len(text):,} characters)"

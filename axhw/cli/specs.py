@@ -10,10 +10,9 @@ import click
 from axhw.errors import AxhwError
 from axhw.hdl.pe.mac import Overflow
 from axhw.hdl.pe.systolic import MAX_SIDE
-from axhw.hdl.registry import ELEMENTS, FAMILIES, DesignSpec, Parameter, create_element, parameters_of, parse
+from axhw.hdl.registry import ELEMENTS, FAMILIES, DesignSpec, Parameter, create_element, parameters_of
 from axhw.hdl.spec import MultiplierSpec
-from axhw.index import Index
-from axhw.record import DesignRecord
+from axhw.lookup import NamedMultiplier, named_multiplier
 from axhw.store import Store
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -58,13 +57,14 @@ def element_options(command: Command) -> Command:
     )(command)
 
 
-def spec_from_options(
-    multiplier: str, parameters: Mapping[str, Any], *, element: str | None = None, **element_parameters: Any
-) -> DesignSpec:
-    """The spec of ``--multiplier`` and the options beside it; options left out are None."""
-    spec = parse(multiplier, **{key: value for key, value in parameters.items() if value is not None})
-    given = {key: value for key, value in element_parameters.items() if value is not None}
-    return enclose(spec, element, given)
+def multiplier_from_options(multiplier: str, parameters: Mapping[str, Any], store: Store) -> NamedMultiplier:
+    """What ``--multiplier`` names with the options beside it; options left out are None."""
+    return named_multiplier(multiplier, store, {key: value for key, value in parameters.items() if value is not None})
+
+
+def enclosed(spec: MultiplierSpec, element: str | None, **parameters: Any) -> DesignSpec:
+    """The multiplier itself, or the processing element around it; options left out are None."""
+    return enclose(spec, element, {key: value for key, value in parameters.items() if value is not None})
 
 
 def enclose(spec: MultiplierSpec, element: str | None, parameters: Mapping[str, Any]) -> DesignSpec:
@@ -78,10 +78,3 @@ def enclose(spec: MultiplierSpec, element: str | None, parameters: Mapping[str, 
 
 def _metavar(parameter: Parameter) -> str:
     return "N" if parameter.kind is int else "WORD"
-
-
-def stored_design(store: Store, word: str) -> DesignRecord:
-    """The stored design of that name or key, or of the spec that the word spells (``roup:p=2,r=3``)."""
-    family = word.partition(":")[0]
-    name = parse(word).name if family in FAMILIES else word
-    return DesignRecord.from_entry(Index(store).find(name))

@@ -34,6 +34,18 @@ from axhw.sweep.task import Outcome, Setup
 )
 @click.option("--seed", type=int, default=Conditions.seed, show_default=True, help="Seed of the operand stream.")
 @surroundings_options
+@click.option(
+    "--all-pairs",
+    is_flag=True,
+    help="13 to 16 bits: take errors over all pairs, which takes seconds to minutes, instead of a sample.",
+)
+@click.option(
+    "--prove-wce",
+    type=click.FloatRange(min=0.0),
+    default=0.0,
+    metavar="SECONDS",
+    help="13 to 16 bits: bounds of the worst-case error by a SAT solver within this time (needs axhw[formal]).",
+)
 @click.option("--jobs", type=click.IntRange(min=1), default=None, help="Processes. [default: one per processor]")
 @click.option("--scheduler", metavar="tcp://HOST:PORT", default=None, help="Use the workers of this dask scheduler.")
 @library_option
@@ -51,6 +63,8 @@ def command(
     input_slew_ns: float | None,
     output_load_ff: float | None,
     wire_load: str,
+    all_pairs: bool,
+    prove_wce: float,
     jobs: int | None,
     scheduler: str | None,
     library: str,
@@ -80,7 +94,13 @@ def command(
         engine=engine,
         store=Store.default(),
         conditions=Conditions(
-            pairs=pairs, seed=seed, input_slew_ns=input_slew_ns, output_load_ff=output_load_ff, wire_load=wire_load
+            pairs=pairs,
+            seed=seed,
+            input_slew_ns=input_slew_ns,
+            output_load_ff=output_load_ff,
+            wire_load=wire_load,
+            all_pairs=all_pairs,
+            wce_time_limit_s=prove_wce,
         ),
         threads=1 if scheduler is not None else max(1, processors() // workers),
     )

@@ -9,11 +9,10 @@ from typing import Any
 import click
 from rich.table import Table
 
-from axhw.characterize import characterize
 from axhw.cli.options import engine_option, json_option, library_option, multipliers_option, print_json, progress
 from axhw.cli.tables import plain_table, stdout
 from axhw.evaluation import Bench
-from axhw.hdl.registry import parse
+from axhw.lookup import named_multiplier
 from axhw.measure import MIN_PAIRS, Conditions
 from axhw.store import Store
 from axhw.synth.engines import find_engine
@@ -65,18 +64,18 @@ def command(
     axhw workload --multiplier roup:p=1,r=4
     axhw workload -m exact -m evoapprox:mul8s_1L2L --order weight-stationary
     """
-    specs = [parse(text) for text in multipliers]
     orders = tuple(order for order in ORDERS if order in orders)
-    bench = Bench.load(model=model, data=data)
     source, yosys, store = load_library(library), find_engine(engine), Store.default()
+    named = [named_multiplier(text, store) for text in multipliers]
+    bench = Bench.load(model=model, data=data)
     conditions = Conditions(pairs=pairs, seed=seed)
     sample = bench.data.test.images[:images]
     results: list[list[WorkloadEnergy]] = []
     with progress() as report:
-        for done, spec in enumerate(specs):
-            report(done, len(specs), spec.name)
-            record = characterize(spec, library=source, engine=yosys, store=store, conditions=conditions)
-            network = bench.quantized(signed=spec.signed)
+        for done, multiplier in enumerate(named):
+            report(done, len(named), multiplier.name)
+            record = multiplier.measured(library=source, engine=yosys, store=store, conditions=conditions)
+            network = bench.quantized(signed=multiplier.spec.signed)
             operands = layer_operands(network, sample, record)
             results.append(
                 [
@@ -107,8 +106,8 @@ def _document(workload: WorkloadEnergy) -> dict[str, Any]:
         "key": record.key,
         "order": workload.order,
         "multiplications": workload.multiplications,
-        "uniform_energy_fj": record.cost.energy_fj,
-        "uniform_stream": record.cost.stream,
+        "uniform_energy_fj": record.circuit_cost.energy_fj,
+        "uniform_stream": record.circuit_cost.stream,
         "uniform_nj_per_inference": workload.uniform_nj,
         "energy_nj_per_inference": workload.energy_nj,
         "layers": [asdict(layer) for layer in workload.layers],
@@ -118,7 +117,7 @@ def _document(workload: WorkloadEnergy) -> dict[str, Any]:
 def _table(workloads: Sequence[WorkloadEnergy]) -> Table:
     """One multiplier: a row for each layer, a column for each order."""
     first = workloads[0]
-    uniform = first.record.cost.energy_fj
+    uniform = first.record.circuit_cost.energy_fj
     columns = ("layer", "multiplications", "by zero", "uniform", *(workload.order for workload in workloads))
     table = plain_table(*columns, title=f"[bold]{first.record.name}[/bold]")
     for place, layer in enumerate(first.layers):

@@ -34,9 +34,7 @@ class Catalogue:
         """
         own = Index(self.store).summaries()
         hidden = {(summary["name"], summary["library"]) for summary in own}
-        shipped = [
-            summary for summary in self.archive.summaries if (summary["name"], summary["library"]) not in hidden
-        ]
+        shipped = [summary for summary in self.archive.summaries if (summary["name"], summary["library"]) not in hidden]
         return [summary | {"shipped": True} for summary in shipped] + [summary | {"shipped": False} for summary in own]
 
     def find(self, word: str) -> DesignRecord:

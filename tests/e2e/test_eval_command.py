@@ -94,7 +94,10 @@ def _weights() -> Path:
     ("arguments", "message"),
     [
         (("--where", "mae<1"), "Expected --where beside --sweep, found it alone"),
-        (("--each-layer", "--layers", "1"), "Expected --each-layer without --layers and --compensate, found both"),
+        (
+            ("--each-layer", "--layers", "1"),
+            "Expected --each-layer without --layers, --tune and --compensate, found both",
+        ),
         (
             ("--layers", "9"),
             "Expected product layers by name (conv1, conv2, conv3, linear) or number (1 to 4), found '9'",

@@ -1,0 +1,100 @@
+"""``axhw reproduce``: published experiments on our own hardware numbers."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import click
+
+from axhw.cli.options import engine_option, json_option, library_option, peak_memory_mb, print_json, progress
+from axhw.cli.tables import plain_table, stdout
+from axhw.files import output_folder
+from axhw.store import Store
+from axhw.synth.engines import find_engine
+from axhw.synth.libraries import load_library
+
+_MAX_DNN = Path("axhw-max-dnn")
+
+
+@click.group("reproduce")
+def command() -> None:
+    """Published experiments, their claims beside what is measured here."""
+
+
+@command.command("max-dnn")
+@click.option("--quick", is_flag=True, help="A small network with few designs and images: minutes instead of an hour.")
+@click.option("--evaluations", type=click.IntRange(min=1), default=None, help="Configurations of each search.")
+@click.option("--images", type=click.IntRange(min=10), default=None, help="Validation images to search on.")
+@click.option("--test-images", type=click.IntRange(min=1), default=None, help="Test images for the report. [all]")
+@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True)
+@click.option("--data-dir", type=click.Path(path_type=Path), default=None, help="Folder to look for data sets in.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=_MAX_DNN,
+    show_default=True,
+    help="Folder of the results and finished parts; a run that was stopped goes on from there.",
+)
+@library_option
+@engine_option
+@json_option
+def max_dnn(
+    quick: bool,
+    evaluations: int | None,
+    images: int | None,
+    test_images: int | None,
+    seed: int,
+    data_dir: Path | None,
+    out: Path,
+    library: str,
+    engine: str | None,
+    as_json: bool,
+) -> None:
+    """MAx-DNN (arXiv 2506.21371): the right multiplier in every layer, filter and kernel.
+
+    Sensitivity of layers, fronts by layer, filter and kernel with ROUP and with published circuits, with and without
+    compensation and with the cost of reconfiguration, and the paper's claims beside all that.
+    """
+    # Only this command needs all of it.
+    from axhw.experiments.max_dnn.designs import Flow
+    from axhw.experiments.max_dnn.plan import FULL, QUICK
+    from axhw.experiments.max_dnn.report import write_results
+    from axhw.experiments.max_dnn.run import Experiment
+
+    given = {"evaluations": evaluations, "images": images, "test_images": test_images, "seed": seed}
+    chosen = {name: value for name, value in given.items() if value is not None}
+    plan = dataclasses.replace(QUICK if quick else FULL, **chosen)  # type: ignore[arg-type]
+    flow = Flow(library=load_library(library), engine=find_engine(engine), store=Store.default())
+    with progress() as report:
+        experiment = Experiment(plan=plan, folder=output_folder(out), flow=flow, root=data_dir, progress=report)
+        document = experiment.run()
+        files = write_results(document, out)
+    if as_json:
+        print_json(document | {"peak_memory_mb": peak_memory_mb(), "files": [str(path) for path in files]})
+        return
+    _print(document, files)
+
+
+def _print(document: dict[str, Any], files: list[Path]) -> None:
+    console = stdout()
+    for claim in document["claims"]:
+        console.print(f"[bold]{'met' if claim['met'] else 'not met'}[/bold]  {claim['claim']}", soft_wrap=True)
+        console.print(f"  paper: {claim['paper']}; here: {claim['ours']}", soft_wrap=True, highlight=False)
+        console.print(f"  [dim]{claim['basis']}[/dim]", soft_wrap=True, highlight=False)
+    table = plain_table("network", "designs", "compensation", "level", "loss at most", "saved", "test loss", left=4)
+    for row in document["savings"]:
+        if row["energy_saved_pct"] is not None:
+            table.add_row(
+                row["network"],
+                row["palette"],
+                row["compensation"],
+                row["level"],
+                f"{row['at_most_loss_pct']:g} %",
+                f"{row['energy_saved_pct']:.1f} %",
+                f"{row['test_loss_pct']:.2f}",
+            )
+    console.print(table)
+    for path in files:
+        console.print(f"[dim]{path}[/dim]", soft_wrap=True)

@@ -1,0 +1,205 @@
+"""The whole experiment: every finished part is kept, and a run that was stopped goes on behind the last one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from axhw.evaluation import Bench, eight_bit_table
+from axhw.experiments.max_dnn.claims import claims
+from axhw.experiments.max_dnn.designs import CLASS_RULE, ClassName, Flow, Progress, classes, palettes
+from axhw.experiments.max_dnn.fronts import Family, savings, searched_fronts, select
+from axhw.experiments.max_dnn.plan import PaletteName, Plan, Searches, Training
+from axhw.experiments.max_dnn.reconfiguration import configurable, costed, load, most_used
+from axhw.experiments.max_dnn.sensitivity import sensitivities, thirds, trained
+from axhw.experiments.parts import Parts
+from axhw.mixed.overhead import overhead
+from axhw.nn.compensation import Compensation
+from axhw.search.palette import Palette
+from axhw.search.workbench import Workbench
+from axhw.sim.product_table import ProductTable
+
+PARTS = "parts"
+
+_SMALLEST_MEMORY_MB = 512.0
+_COSTED: Compensation = "affine"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """A plan, with what it is carried out with.
+
+    Attributes
+    ----------
+    plan : Plan
+    folder : Path
+        Finished parts, assignments and results.
+    flow : Flow
+    root : Path, optional
+        Folder to look for data sets in.
+    progress : callable
+        Called with steps done, their total and what comes next.
+    """
+
+    plan: Plan
+    folder: Path
+    flow: Flow
+    root: Path | None = None
+    progress: Progress = lambda done, total, what: None
+
+    @cached_property
+    def parts(self) -> Parts:
+        """Finished parts."""
+        return Parts(folder=self.folder / PARTS)
+
+    def run(self) -> dict[str, Any]:
+        """Everything, as JSON values: ``claims`` first."""
+        plan, folder = self.plan, self.folder
+        folder.mkdir(parents=True, exist_ok=True)
+        found = palettes(plan, self.flow, progress=self.progress)
+        bench = Bench.load(model=plan.model, data=plan.data, root=self.root, images=plan.test_images)
+        sensitivity = self._sensitivity(bench, found["roup"])
+        trainings = self._trainings(found["roup"])
+        fronts = self._fronts(plan.model, bench, found, plan.searches, plan.evaluations)
+        deeper: dict[str, Any] = {"points": [], "searches": [], "exact": {}}
+        if plan.deeper is not None:
+            below = Bench.load(model=plan.deeper, data=plan.data, root=self.root, images=plan.test_images)
+            deeper = self._fronts(plan.deeper, below, found, plan.deeper_searches, plan.deeper_evaluations)
+        costs = self._reconfiguration(bench, found["roup"], fronts["points"])
+        test, validation = bench.data.test, bench.data.validation.limited(plan.images)
+        points = [*fronts["points"], *deeper["points"]]
+        about = f"{test.name}, searched on {len(validation):,} validation and reported on {len(test):,} test images"
+        return {
+            "claims": [
+                claim.row() for claim in claims(points, sensitivity, model=plan.model, deeper=plan.deeper, about=about)
+            ],
+            "settings": {
+                "model": plan.model,
+                "deeper": plan.deeper,
+                "data": test.name,
+                "weights": bench.weights,
+                "validation_split": validation.split,
+                "test_split": test.split,
+                "validation_images": len(validation),
+                "test_images": len(test),
+                "sensitivity_images": plan.sensitivity_images,
+                "evaluations": plan.evaluations,
+                "deeper_evaluations": plan.deeper_evaluations if plan.deeper is not None else None,
+                "population": plan.population,
+                "seed": plan.seed,
+                "seconds": sum(self.parts.seconds.values()),
+                "library": self.flow.library.cells.name,
+                "engine": str(self.flow.engine),
+                "designs": {name: len(palette) for name, palette in found.items()},
+                "class_rule": CLASS_RULE,
+                "classes": {name: record.name for name, record in classes(found["roup"].records).items()},
+            },
+            "exact": {plan.model: fronts["exact"]}
+            | ({plan.deeper: deeper["exact"]} if plan.deeper is not None else {}),
+            "savings": savings(points),
+            "searches": [*fronts["searches"], *deeper["searches"]],
+            "points": points,
+            "sensitivity": sensitivity,
+            "trainings": trainings,
+            "reconfiguration": costs,
+        }
+
+    def _sensitivity(self, bench: Bench, palette: Palette) -> list[Mapping[str, Any]]:
+        tables = {name: (each.name, eight_bit_table(each)) for name, each in classes(palette.records).items()}
+        data = bench.data.test.limited(self.plan.sensitivity_images)
+        settings = {
+            "model": self.plan.model,
+            "data": data.name,
+            "images": len(data),
+            "tables": [table.sha256 for _, table in tables.values()],
+        }
+
+        def make() -> Sequence[Mapping[str, Any]]:
+            return sensitivities(
+                bench.quantized(signed=True),
+                data,
+                palette.tables[palette.exact],
+                tables,
+                progress=lambda done, total: self.progress(done, total, "sensitivity of the layers"),
+            )
+
+        found: list[Mapping[str, Any]] = self.parts.remember("sensitivity", settings, make)
+        return found
+
+    def _trainings(self, palette: Palette) -> list[Mapping[str, Any]]:
+        tables: dict[ClassName, tuple[str, ProductTable]] = {
+            name: (each.name, eight_bit_table(each)) for name, each in classes(palette.records).items() if name != "L"
+        }
+        found: list[Mapping[str, Any]] = []
+        for number, training in enumerate(self.plan.trainings):
+            self.progress(number, len(self.plan.trainings), f"sensitivity: {training.model} on {training.data}")
+            images = self.plan.sensitivity_images
+            digests = [table.sha256 for _, table in tables.values()]
+            settings = {**asdict(training), "images": images, "tables": digests}
+
+            def make(training: Training = training, images: int = images) -> Sequence[Mapping[str, Any]]:
+                network, data = trained(training, root=self.root, images=images)
+                exact = palette.tables[palette.exact]
+                return thirds(training, sensitivities(network, data, exact, tables, up_to=False))
+
+            found += self.parts.remember("training", settings, make)
+        return found
+
+    def _fronts(
+        self,
+        model: str,
+        bench: Bench,
+        found: Mapping[PaletteName, Palette],
+        searches: Sequence[Searches],
+        evaluations: int,
+    ) -> dict[str, Any]:
+        result: dict[str, Any] = {"points": [], "searches": [], "exact": {}}
+        for one in searches:
+            if one.palette not in found:
+                continue
+            for compensate in one.compensations:
+                workbench = self._workbench(bench, found[one.palette], compensate)
+                family = Family(model=model, palette=one.palette, compensate=compensate)
+                part = searched_fronts(
+                    workbench,
+                    family,
+                    one,
+                    self.plan,
+                    self.parts,
+                    evaluations=evaluations,
+                    settings={"data": bench.data.test.name, "weights": bench.weights},
+                    progress=self.progress,
+                )
+                for name in ("points", "searches"):
+                    result[name] += part[name]
+                result["exact"] = part["exact"]
+        return result
+
+    def _workbench(self, bench: Bench, palette: Palette, compensate: Compensation | None) -> Workbench:
+        return Workbench(
+            bench=bench,
+            palette=palette,
+            compensate=compensate,
+            images=self.plan.images,
+            memory_mb=_SMALLEST_MEMORY_MB,
+            stage=lambda name: self.progress(0, 1, name),
+        )
+
+    def _reconfiguration(
+        self, bench: Bench, palette: Palette, points: Sequence[Mapping[str, Any]]
+    ) -> Mapping[str, Any]:
+        """Fronts of the modes of one configurable circuit, with and without what it costs."""
+        graph = bench.quantized(signed=True).graph
+        kernels = select(points, palette="roup", compensation=_COSTED, level="kernel")
+        assignments = [load(self.folder, row) for row in kernels]
+        small = Palette.of(most_used(assignments, graph, palette, modes=self.plan.modes))
+        spec = configurable(small.records)
+        self.progress(0, 1, f"configurable multiplier {spec.name}")
+        measured = overhead(spec, library=self.flow.library, engine=self.flow.engine, store=self.flow.store)
+        one = Searches(palette="modes", levels=("layer", "filter", "kernel"), compensations=(_COSTED,))
+        front = self._fronts(self.plan.model, bench, {"modes": small}, [one], self.plan.evaluations)
+        rows = [{**row, **costed(load(self.folder, row), graph, small, measured)} for row in front["points"]]
+        return {"name": spec.name, "modes": list(small.names), **measured.summary(), "rows": rows}

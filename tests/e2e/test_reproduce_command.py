@@ -1,0 +1,61 @@
+"""``axhw reproduce``, typed as a user would."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from axhw.cli.main import main
+
+COMMAND = ("reproduce", "max-dnn", "--quick", "--evaluations", "12", "--images", "60", "--test-images", "60", "--json")
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
+    """The document that a command prints."""
+    capsys.readouterr()
+    code = main([*arguments])
+    captured = capsys.readouterr()
+    assert code == 0, captured.err
+    document: dict[str, Any] = json.loads(captured.out)
+    return document
+
+
+def test_max_dnn(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    document = run(capsys, *COMMAND, "--out", str(tmp_path))
+    assert next(iter(document)) == "claims"
+    assert len(document["claims"]) >= 9
+    for claim in document["claims"]:
+        assert list(claim) == ["claim", "paper", "ours", "met", "basis"]
+        assert isinstance(claim["met"], bool)
+    assert {row["level"] for row in document["points"]} == {"layer", "filter", "kernel", "mixed"}
+    assert {(row["palette"], row["compensation"]) for row in document["savings"]} == {
+        ("roup", "none"),
+        ("roup", "affine"),
+        ("published", "none"),
+        ("published", "affine"),
+    }
+    assert {row["strategy"] for row in document["searches"]} == {"nsga2", "random", "greedy", "one design"}
+    for row in document["reconfiguration"]["rows"]:
+        assert row["configurable_saved_pct"] < row["fixed_saved_pct"]
+        assert row["fixed_saved_pct"] == pytest.approx(row["energy_saved_pct"], abs=1)
+    report = (tmp_path / "max-dnn.md").read_text(encoding="utf-8")
+    for claim in document["claims"]:
+        assert claim["ours"] in report
+    for name in ("fronts", "sensitivity", "reconfiguration"):
+        assert f"(max-dnn-{name}.png)" in report
+        assert (tmp_path / f"max-dnn-{name}.svg").read_text(encoding="utf-8").startswith("<?xml")
+    assert len(pd.read_csv(tmp_path / "points.csv")) == len(document["points"])
+    again = run(capsys, *COMMAND, "--out", str(tmp_path))
+    assert again["claims"] == document["claims"]
+    assert again["searches"] == document["searches"], "finished parts are not run again"
+
+
+def test_bad_usage(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    assert main([*COMMAND, "--out", str(file)]) == 2
+    assert "Expected an output folder that can be written to" in capsys.readouterr().err
