@@ -26,6 +26,7 @@ BENCHMARKS = {
     "reconfiguration": "reconfiguration",
     "evolution": "evolution",
     "library_front": "library-front",
+    "workload_choice": "workload-choice",
     "emulation": "emulation",
     "inference": "inference",
     "compensation": "compensation",

@@ -135,6 +135,7 @@ def _draw(published: Sequence[Row], ours: Sequence[Row]) -> Figure:
             points = [(row["mae_pct"], row["energy_fj"]) for row in rows if row["mae_pct"] > 0]
             axes.scatter(*np.array(points).T, **style)
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:g}")
         axes.set_xlabel("MAE / %")
         axes.set_ylabel("energy / fJ")
         axes.legend(frameon=False)

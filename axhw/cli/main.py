@@ -31,6 +31,7 @@ _COMMANDS = {
     "compare": "compare stored designs side by side",
     "export": "export stored designs for other tools: tables, SDF, SAIF, VCD, Accelergy",
     "eval": "evaluate a network with a multiplier",
+    "choose": "choose the multiplier of each layer by the operands it sees",
     "search": "search for the multiplier of every layer, filter or kernel of a network",
     "reproduce": "make published experiments again on our own hardware numbers",
     "workload": "measure the energy of a multiplier over the operands of a network",

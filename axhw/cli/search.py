@@ -169,7 +169,7 @@ def command(
         raise AxhwError("Expected a folder --out to resume the search of, found none.")
     folder = None if out is None else output_folder(out)
     source, yosys, store = load_library(library), find_engine(engine), Store.default()
-    named = named_multipliers(_expanded(multipliers, store, source.cells.name), store)
+    named = named_multipliers(expanded(multipliers, store, source.cells.name), store)
     exact = NamedMultiplier(spec=parse("exact", signed=named[0].spec.signed))
     bench = Bench.load(model=model, data=data, root=data_dir, images=test_images)
     chosen = None if layers is None else select_layers(bench.graph, layers)
@@ -292,7 +292,7 @@ def command(
     _print(document, files)
 
 
-def _expanded(multipliers: Sequence[str], store: Store, library: str) -> list[str]:
+def expanded(multipliers: Sequence[str], store: Store, library: str) -> list[str]:
     """The multipliers with all stored and shipped designs in the place of the word for them."""
     if _STORED not in multipliers:
         return list(multipliers)

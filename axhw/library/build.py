@@ -109,15 +109,14 @@ def search(run: Run, folder: Path, *, store: Store, evaluations: int, report: Re
 
 
 def _made(specs: list[DesignSpec], store: Store, report: Report) -> list[DesignRecord]:
-    jobs = processors()
+    """Their records, in their order; what fails is told and left out."""
     setup = Setup.of(library=DEFAULT, engine=None, store=store, conditions=Conditions(), threads=1)
-    failed = []
-    with contextlib.closing(run_local(specs, setup, jobs=jobs)) as finished:
+    keys: dict[int, str] = {}
+    with contextlib.closing(run_local(specs, setup, jobs=processors())) as finished:
         for number, (place, outcome) in enumerate(finished, start=1):
-            report(number, len(specs), f"{outcome.name}: {outcome.state}")
-            if outcome.failed:
-                failed.append((place, outcome))
-    for place, outcome in failed:
-        report(place, len(specs), f"{outcome.name}: {outcome.error}")
-    kept = [spec for place, spec in enumerate(specs) if place not in {number for number, _ in failed}]
-    return [characterize(spec, store=store) for spec in kept]
+            what = outcome.error if outcome.summary is None else outcome.state
+            report(number, len(specs), f"{outcome.name}: {what}")
+            if outcome.summary is not None:
+                keys[place] = outcome.summary["key"]
+    entries = (store.get(keys[place]) for place in sorted(keys))
+    return [DesignRecord.from_entry(entry) for entry in entries if entry is not None]

@@ -115,14 +115,15 @@ def ladder(metric: Metric) -> tuple[float, ...]:
 def chosen(records: Sequence[DesignRecord]) -> list[DesignRecord]:
     """The designs to ship out of those of one signedness, by rising error.
 
-    Those that no other beats in an error (MAE, MRE, WCE, variance) and in energy or area, and some of each family.
+    Those that no other beats in an error (MAE, MRE, variance) and energy, some of each family, and the published
+    circuits, which the others are measured by.
     """
     rows = {record.key: flat_row(record.summary()) for record in records}
     inside = [row for row in rows.values() if row["mae_pct"] <= MOST_MAE_PCT]
     keys: dict[str, None] = {}
-    for error in ("mae_pct", "mre_pct", "wce_pct", "variance"):
-        for cost in ("energy_fj", "area_um2"):
-            keys |= dict.fromkeys(row["key"] for row in pareto_front(inside, [error, cost]))
+    for error in ("mae_pct", "mre_pct", "variance"):
+        keys |= dict.fromkeys(row["key"] for row in pareto_front(inside, [error, "energy_fj"]))
+    keys |= dict.fromkeys(row["key"] for row in inside if row["family"] == EvoApproxSpec.family)
     for family in dict.fromkeys(row["family"] for row in inside):
         front = pareto_front([row for row in inside if row["family"] == family], ["mae_pct", "energy_fj"])
         keys |= dict.fromkeys(row["key"] for row in _spread(front))

@@ -114,7 +114,9 @@ def test_sweep_lists_and_compares(capsys: pytest.CaptureFixture[str], tmp_path: 
         f"12 designs: 0 made, 12 in the store before, 2 impossible and left out; store {grid_store}"
     )
 
-    code, stdout, _ = run(capsys, "ls", "--where", "family=roup and p<2 and mae>0", "--sort", "energy_fj", "--json")
+    code, stdout, _ = run(
+        capsys, "ls", "--own", "--where", "family=roup and p<2 and mae>0", "--sort", "energy_fj", "--json"
+    )
     designs = json.loads(stdout)["designs"]
     assert code == 0
     assert {design["name"] for design in designs} == {f"roup4s_p{p}_r{r}" for p in (0, 1) for r in range(3)} - {
@@ -122,11 +124,11 @@ def test_sweep_lists_and_compares(capsys: pytest.CaptureFixture[str], tmp_path: 
     }
     energies = [design["energy_fj"] for design in designs]
     assert energies == sorted(energies)
-    listed = run(capsys, "ls", "--sort", "energy_fj", "--desc", "--limit", "1")[1]
+    listed = run(capsys, "ls", "--own", "--sort", "energy_fj", "--desc", "--limit", "1")[1]
     assert "1 of 12 designs" in listed
 
     figure = tmp_path / "front.svg"
-    code, stdout, _ = run(capsys, "ls", "--pareto", "mae,energy_fj", "--figure", str(figure), "--json")
+    code, stdout, _ = run(capsys, "ls", "--own", "--pareto", "mae,energy_fj", "--figure", str(figure), "--json")
     document = json.loads(stdout)
     front = [(design["mae"], design["energy_fj"]) for design in document["designs"]]
     assert (code, document["figure"]) == (0, str(figure))
