@@ -11,6 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from axhw.report.style import MUTED, design_style, figure_style
 
 _HEIGHT_INCHES = 3.8
+_LEAST_POINTS = 1.0
 
 
 def draw_sensitivity(rows: Sequence[Mapping[str, Any]]) -> Figure:
@@ -49,6 +50,8 @@ def draw_sensitivity(rows: Sequence[Mapping[str, Any]]) -> Figure:
             axes.set_title(title)
             axes.set_xlabel("product layer")
             axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=12))
+        low, high = left.get_ylim()
+        left.set_ylim(min(low, -_LEAST_POINTS), max(high, 0.05 * _LEAST_POINTS))
         left.set_ylabel("accuracy minus int8 (points)")
         figure.legend(loc="outside upper left", ncols=4)
         figure.supxlabel(

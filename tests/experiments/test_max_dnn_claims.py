@@ -37,6 +37,8 @@ def sensitivity(alone: list[float], up_to: list[float]) -> list[dict[str, Any]]:
         {
             "class": name,
             "name": "roup8s_p2_r3",
+            "dataset": "data",
+            "images": 1000,
             "int8_accuracy": 0.84,
             "accuracy_alone": 0.84 - one / 100,
             "accuracy_up_to": 0.84 - many / 100,

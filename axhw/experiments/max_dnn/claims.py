@@ -35,7 +35,7 @@ def claims(
     model, deeper : str
         The network of the fronts, and the deeper one.
     about : str
-        Data and images.
+        Data and images of the fronts.
     """
     found = []
     main = [row for row in points if row["network"] == model]
@@ -43,8 +43,9 @@ def claims(
         own = select(main, compensation=compensation)
         how = f"{model} on {about}, {_WITH[compensation]}"
         found += [_saving(own, how), _dominance(own, how), _twice(own, how)]
-    how = f"{model} on {about}, {{}} alone, without compensation"
-    found += [*_depth(sensitivity, how), _slowing(sensitivity, f"{model} on {about}, without compensation")]
+    first = sensitivity[0]
+    alone = f"{model} on {first['dataset']}, {first['images']:,} test images, without compensation"
+    found += [*_depth(sensitivity, alone), _slowing(sensitivity, alone)]
     below = [row for row in points if row["network"] == deeper]
     for compensation in dict.fromkeys(row["compensation"] for row in below):
         own = select(below, compensation=compensation)
@@ -109,7 +110,7 @@ def _depth(sensitivity: Sequence[Row], how: str) -> list[Claim]:
     strong = select(sensitivity, **{"class": "H"})
     losses = [100 * (row["int8_accuracy"] - row["accuracy_alone"]) for row in strong]
     early, late = losses[:EARLY_LAYERS], losses[EARLY_LAYERS:]
-    basis = how.format(strong[0]["name"])
+    basis = f"{how}, {strong[0]['name']}"
     least, most = LATE_LOSS_PCT
     return [
         Claim(

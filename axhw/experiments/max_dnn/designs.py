@@ -22,10 +22,9 @@ ClassName: TypeAlias = Literal["L", "M", "H"]
 CLASSES: tuple[ClassName, ...] = get_args(ClassName)
 
 CLASS_RULE = (
-    "ROUP designs that err and leave out at most 2 rows, rounding aligned to the rows, in the order of their mean "
-    "relative error: ROUP_L, ROUP_M and ROUP_H are the middle ones of the first, second and last third"
+    "the ROUP designs of the search that err and whose rounding is aligned to the rows, in the order of their mean "
+    "relative error; ROUP_L, ROUP_M and ROUP_H are the middle ones of the first, second and last third"
 )
-_MOST_ROWS = 2
 
 Progress = Callable[[int, int, str], None]
 
@@ -94,10 +93,7 @@ def classes(records: Sequence[DesignRecord]) -> Mapping[ClassName, DesignRecord]
     inexact = [
         (record.metrics.mre_pct, record.name, record)
         for record in records
-        if isinstance(record.spec, RoupSpec)
-        and record.spec.rule == "aligned"
-        and record.spec.p <= _MOST_ROWS
-        and record.metrics.mae > 0
+        if isinstance(record.spec, RoupSpec) and record.spec.rule == "aligned" and record.metrics.mae > 0
     ]
     if len(inexact) < len(CLASSES):
         raise AxhwError(f"Expected at least {len(CLASSES)} ROUP designs for the classes, found {len(inexact)}.")

@@ -162,7 +162,11 @@ def _level(
             progress=lambda done, total, text: progress(done, total, f"{what}: {text}"),
         )
         archives.append(search.archive)
-        rows.append({**family.row(), "level": level, **search.figures()})
+        figures = search.figures()
+        if len(archives) > 1:
+            # Configurations that searches before have evaluated cost no time.
+            figures["evaluations_per_minute"] = None
+        rows.append({**family.row(), "level": level, **figures})
     evaluator = workbench.evaluator(workbench.bench.data.test)
     test = Objective(evaluator=evaluator, exact_accuracy=workbench.exact_accuracy(evaluator))
     points = front_points(

@@ -130,8 +130,7 @@ def _searches(rows: Sequence[Row]) -> list[str]:
     named = ("network", "palette", "compensation", "level", "strategy", "evaluations")
     lines = []
     for row in rows:
-        # Searches after the first one meet configurations that were evaluated before: only the first tells a speed.
-        pace = row["evaluations_per_minute"] if row["strategy"] == "nsga2" else None
+        pace = row["evaluations_per_minute"]
         told = "" if pace is None else f"{pace:.0f}"
         lines.append((*(row[name] for name in named), f"{row['hypervolume']:.3f}", told))
     return [
@@ -156,7 +155,7 @@ def _sensitivity(document: Mapping[str, Any]) -> list[str]:
             row["model"],
             row["data"],
             "by filter" if row["per_channel"] else "by layer",
-            row["calibration_seed"],
+            "training" if row["calibration_seed"] is None else f"images, seed {row['calibration_seed']}",
             row["class"],
             f"{100 * row['int8_accuracy']:.1f}",
             f"{row['first_third_loss_pct']:.1f}",
@@ -166,7 +165,7 @@ def _sensitivity(document: Mapping[str, Any]) -> list[str]:
         )
         for row in trainings
     ]
-    heads = ("network", "data", "weight scales", "calibration", "class", "int8 %", "first third", "last third")
+    heads = ("network", "data", "weight scales", "ranges from", "class", "int8 %", "first third", "last third")
     return [
         "## Sensitivity",
         "",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -99,10 +99,13 @@ def sensitivities(
 def trained(training: Training, *, root: Path | None, images: int) -> tuple[QuantizedNetwork, Dataset]:
     """The integer network of a training, and test images."""
     bench = Bench.load(model=training.model, data=training.data, root=root, images=images)
-    assert isinstance(bench.network, Network)
-    calibration = bench.data.train.limited(CALIBRATION_IMAGES, seed=training.calibration_seed).images
-    network = quantize_network(bench.network, calibration, signed=True, per_channel=training.per_channel)
-    return network, bench.data.test
+    network = bench.network
+    assert isinstance(network, Network)
+    calibration = bench.calibration_images
+    if training.calibration_seed is not None:
+        network = replace(network, ranges={})
+        calibration = bench.data.train.limited(CALIBRATION_IMAGES, seed=training.calibration_seed).images
+    return quantize_network(network, calibration, signed=True, per_channel=training.per_channel), bench.data.test
 
 
 def thirds(training: Training, rows: Sequence[Row]) -> list[Row]:

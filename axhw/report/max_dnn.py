@@ -1,0 +1,96 @@
+"""Figures of the MAx-DNN experiment: fronts by level and multipliers, and what reconfiguration takes from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from axhw.report.style import MUTED, design_style, figure_style
+
+Row = Mapping[str, Any]
+
+_TITLES = {"none": "as they are", "bias": "biases compensated", "affine": "biases and scales compensated"}
+_PALETTES = {"roup": "ROUP", "published": "published", "library": "whole library"}
+_TOP_LOSS_PCT = 10.0
+
+
+def draw_families(points: Sequence[Row], *, about: str) -> Figure:
+    """Loss of accuracy on test images against energy saved, a panel for each compensation.
+
+    Parameters
+    ----------
+    points : sequence of rows of `axhw.experiments.max_dnn.fronts`
+        Of one network.
+    about : str
+        Network and data, below the figure.
+    """
+    compensations = list(dict.fromkeys(row["compensation"] for row in points))
+    kinds = list(dict.fromkeys((row["palette"], row["level"]) for row in points))
+    with figure_style():
+        figure = Figure(figsize=(1.2 + 3.4 * len(compensations), 4.2), layout="constrained")
+        every = figure.subplots(1, len(compensations), sharex=True, sharey=True, squeeze=False)[0]
+        for axes, compensation in zip(every, compensations):
+            axes.grid()
+            axes.axhline(0, color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)))
+            for number, (palette, level) in enumerate(kinds):
+                own = sorted(
+                    (row["energy_saved_pct"], row["test_loss_pct"])
+                    for row in points
+                    if (row["compensation"], row["palette"], row["level"]) == (compensation, palette, level)
+                )
+                style = design_style(number)
+                axes.plot(
+                    *zip(*own) if own else ((), ()),
+                    color=style.colour,
+                    marker=style.marker,
+                    markersize=4.5,
+                    linewidth=1.0,
+                    label=f"{_PALETTES[palette]}, {'mixed' if level == 'mixed' else f'by {level}'}",
+                )
+            axes.set_title(_TITLES[compensation])
+            axes.set_xlabel("energy of the multiplications saved (%)")
+        top = max((row["test_loss_pct"] for row in points), default=0.0)
+        every[0].set_ylim(top=min(_TOP_LOSS_PCT, 1.05 * top + 0.2))
+        every[0].set_ylabel("loss of accuracy on test images (points)")
+        figure.legend(*every[0].get_legend_handles_labels(), loc="outside upper left", ncols=4)
+        figure.supxlabel(about, fontsize=8, color=MUTED)
+    return figure
+
+
+def draw_reconfiguration(rows: Sequence[Row], *, about: str) -> Figure:
+    """The same assignments with fixed designs, on the left, and with the configurable multiplier, on the right.
+
+    Parameters
+    ----------
+    rows : sequence of rows of `axhw.experiments.max_dnn.reconfiguration`
+    about : str
+    """
+    levels = list(dict.fromkeys(str(row["level"]) for row in rows))
+    with figure_style():
+        figure = Figure(figsize=(7.2, 3.9), layout="constrained")
+        every = figure.subplots(1, 2, sharex=True, sharey=True)
+        for axes, column, title in (
+            (every[0], "fixed_saved_pct", "designs counted as fixed"),
+            (every[1], "configurable_saved_pct", "one configurable multiplier"),
+        ):
+            axes.grid()
+            axes.axhline(0, color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)))
+            for number, level in enumerate(levels):
+                style = design_style(number)
+                own = sorted((row[column], row["test_loss_pct"]) for row in rows if row["level"] == level)
+                axes.plot(
+                    *zip(*own),
+                    color=style.colour,
+                    marker=style.marker,
+                    markersize=4.5,
+                    linewidth=1.0,
+                    label=f"by {level}",
+                )
+            axes.set_title(title)
+            axes.set_xlabel("energy of the multiplications saved (%)")
+        every[0].set_ylabel("loss of accuracy on test images (points)")
+        figure.legend(*every[0].get_legend_handles_labels(), loc="outside upper left", ncols=4)
+        figure.supxlabel(about, fontsize=8, color=MUTED)
+    return figure
