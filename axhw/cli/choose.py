@@ -8,6 +8,7 @@ from typing import Any
 import click
 import numpy as np
 
+from axhw.cli.network_options import network_options
 from axhw.cli.options import engine_option, json_option, library_option, print_json, progress
 from axhw.cli.search import expanded
 from axhw.cli.tables import plain_table, stdout
@@ -29,17 +30,15 @@ BY_OPERANDS, BY_UNIFORM = "by-operands.json", "by-uniform.json"
 
 
 @click.command("choose")
-@click.option("--model", default="digits_cnn", show_default=True, metavar="NAME|FILE", help="Network, see `axhw eval`.")
-@click.option("--data", default="digits", show_default=True, metavar="NAME|PATH", help="Data set, see `axhw eval`.")
-@click.option("--data-dir", type=click.Path(path_type=Path), default=None, help="Folder to look for the data set in.")
+@network_options
 @click.option(
     "--multipliers",
     "-m",
     multiple=True,
-    default=("stored",),
+    default=("shipped",),
     show_default=True,
-    metavar="GRID|NAME|stored",
-    help="Designs to choose from: grids of families, names, or all signed 8-bit ones that are shipped or stored.",
+    metavar="GRID|NAME|stored|shipped",
+    help="Designs to choose from: grids of families, names, or all signed 8-bit ones that are stored or shipped.",
 )
 @click.option("--max-energy-fj", type=float, default=None, help="Least error with this energy of a multiplication.")
 @click.option("--max-error-pct", type=float, default=None, help="Least energy with this mean absolute error.")

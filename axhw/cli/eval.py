@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 import click
 
+from axhw.cli.network_options import network_options
 from axhw.cli.options import (
     engine_option,
     json_option,
@@ -20,7 +21,6 @@ from axhw.cli.options import (
     warn_of_unreadable,
 )
 from axhw.cli.tables import plain_table, stdout
-from axhw.data.names import DATASETS
 from axhw.errors import AxhwError
 from axhw.evaluation import EVALUATION_CSV, SENSITIVITY_CSV, Bench, evaluation_row, select_layers, write_rows
 from axhw.files import output_folder
@@ -31,7 +31,6 @@ from axhw.lookup import NamedMultiplier, named_multipliers
 from axhw.nn.calibrate import Calibration, Method
 from axhw.nn.compensation import Compensation
 from axhw.nn.weight_tuning import TUNINGS, Tuning
-from axhw.nn.zoo.names import GRAPHS
 from axhw.record import DesignRecord
 from axhw.search.assignment import Assignment
 from axhw.search.evaluation import assignment_row, evaluate_assignment, palette_of
@@ -43,20 +42,7 @@ from axhw.synth.libraries import load_library
 
 
 @click.command("eval")
-@click.option(
-    "--model",
-    default="digits_cnn",
-    show_default=True,
-    metavar="NAME|FILE",
-    help=f"Network: {', '.join(GRAPHS)}, or a .onnx or .safetensors file.",
-)
-@click.option(
-    "--data",
-    default="digits",
-    show_default=True,
-    metavar="NAME|PATH",
-    help=f"Data set: {', '.join(DATASETS)}, or a folder or file of images.",
-)
+@network_options
 @multipliers_option
 @click.option("--sweep", is_flag=True, help="Evaluate all 8-bit multipliers in the store instead.")
 @click.option("--where", metavar="CONDITION", default=None, help="With --sweep: only designs like 'mae_pct<0.5'.")
@@ -84,7 +70,6 @@ from axhw.synth.libraries import load_library
     default=None,
     help="Make up for errors in the constants of each output: in the bias alone, or in bias and scale.",
 )
-@click.option("--data-dir", type=click.Path(path_type=Path), default=None, help="Folder to look for the data set in.")
 @click.option("--images", type=click.IntRange(min=1), default=None, help="Test images, drawn at random. [default: all]")
 @click.option(
     "--calibration",

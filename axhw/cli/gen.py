@@ -16,6 +16,7 @@ from axhw.cli.options import (
     print_json,
     stderr,
     surroundings_options,
+    wide_options,
 )
 from axhw.cli.record_text import print_design
 from axhw.cli.specs import element_options, enclosed, family_options, multiplier_from_options
@@ -54,18 +55,7 @@ _RATIOS = ("area_um2", "delay_ns", "energy_fj", "energy_zero_delay_fj", "leakage
 )
 @click.option("--seed", type=int, default=Conditions.seed, show_default=True, help="Seed of the operand stream.")
 @surroundings_options
-@click.option(
-    "--all-pairs",
-    is_flag=True,
-    help="13 to 16 bits: take errors over all pairs, which takes seconds to minutes, instead of a sample.",
-)
-@click.option(
-    "--prove-wce",
-    type=click.FloatRange(min=0.0),
-    default=0.0,
-    metavar="SECONDS",
-    help="13 to 16 bits: bounds of the worst-case error by a SAT solver within this time (needs axhw[formal]).",
-)
+@wide_options
 @click.option("--target", "targets", type=click.Choice(TARGETS), multiple=True, help="Add the resources on an FPGA.")
 @click.option(
     "--out", type=click.Path(path_type=Path), default=None, help="Folder for design.v, netlist.v, lut.csv, ..."

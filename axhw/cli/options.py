@@ -57,6 +57,22 @@ def surroundings_options(command: Command) -> Command:
     return command
 
 
+def wide_options(command: Command) -> Command:
+    """Add ``--all-pairs`` and ``--prove-wce``: fields of `axhw.measure.Conditions`."""
+    command = click.option(
+        "--prove-wce",
+        type=click.FloatRange(min=0.0),
+        default=0.0,
+        metavar="SECONDS",
+        help="13 to 16 bits: bounds of the worst-case error by a SAT solver within this time (needs axhw[formal]).",
+    )(command)
+    return click.option(
+        "--all-pairs",
+        is_flag=True,
+        help="13 to 16 bits: take errors over all pairs, which takes seconds to minutes, instead of a sample.",
+    )(command)
+
+
 def engine_option(command: Command) -> Command:
     """Add ``--engine``."""
     return click.option(

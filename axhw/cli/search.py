@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from axhw.cli.network_options import network_options
 from axhw.cli.options import (
     engine_option,
     json_option,
@@ -19,7 +20,6 @@ from axhw.cli.options import (
     warn_of_unreadable,
 )
 from axhw.cli.tables import plain_table, stdout
-from axhw.data.names import DATASETS
 from axhw.errors import AxhwError
 from axhw.evaluation import Bench, select_layers, write_rows
 from axhw.files import output_folder, replacing
@@ -29,7 +29,6 @@ from axhw.library.catalogue import Catalogue
 from axhw.lookup import NamedMultiplier, named_multipliers
 from axhw.nn.compensation import COMPENSATIONS, Compensation
 from axhw.nn.weight_tuning import TUNINGS, Tuning
-from axhw.nn.zoo.names import GRAPHS
 from axhw.record import DesignRecord
 from axhw.search.energy import ENERGIES, Energies, EnergyModel
 from axhw.search.nsga2 import Nsga2
@@ -51,26 +50,13 @@ from axhw.store import Store
 from axhw.synth.engines import find_engine
 from axhw.synth.libraries import load_library
 
-_STORED = "stored"
+_STORED, _SHIPPED = "stored", "shipped"
 _MULTIPLIERS = ("roup:p=0..2,r=0..6,rule=*",)
 FRONT_CSV, FRONT_JSON, FRONT_FIGURE = "front.csv", "front.json", "front.svg"
 
 
 @click.command("search")
-@click.option(
-    "--model",
-    default="digits_cnn",
-    show_default=True,
-    metavar="NAME|FILE",
-    help=f"Network: {', '.join(GRAPHS)}, or a .onnx or .safetensors file.",
-)
-@click.option(
-    "--data",
-    default="digits",
-    show_default=True,
-    metavar="NAME|PATH",
-    help=f"Data set: {', '.join(DATASETS)}, or a folder or file of images.",
-)
+@network_options
 @click.option(
     "--level",
     "levels",
@@ -86,9 +72,9 @@ FRONT_CSV, FRONT_JSON, FRONT_FIGURE = "front.csv", "front.json", "front.svg"
     multiple=True,
     default=_MULTIPLIERS,
     show_default=True,
-    metavar="GRID|NAME|stored",
-    help="Designs to choose from: grids of families, names of stored designs, or all signed ones stored for the "
-    "library; give it several times. An exact one is always among them.",
+    metavar="GRID|NAME|stored|shipped",
+    help="Designs to choose from: grids of families, names of designs, or all signed 8-bit ones that are stored or "
+    "shipped; give it several times. An exact one is always among them.",
 )
 @click.option("--layers", metavar="LIST", default=None, help="Layers to search, by number or name; others stay exact.")
 @click.option("--evaluations", type=click.IntRange(min=1), default=400, show_default=True, help="For each level.")
@@ -121,7 +107,6 @@ FRONT_CSV, FRONT_JSON, FRONT_FIGURE = "front.csv", "front.json", "front.svg"
 @click.option("--baselines", is_flag=True, help="Random search and hill climbing with as many evaluations.")
 @click.option("--no-surrogate", is_flag=True, help="NSGA-II without predictions.")
 @click.option("--resume", is_flag=True, help="Go on with the search in the folder --out.")
-@click.option("--data-dir", type=click.Path(path_type=Path), default=None, help="Folder to look for the data set in.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -293,18 +278,32 @@ def command(
 
 
 def expanded(multipliers: Sequence[str], store: Store, library: str) -> list[str]:
-    """The multipliers with all stored and shipped designs in the place of the word for them."""
-    if _STORED not in multipliers:
-        return list(multipliers)
-    keys = [
-        str(summary["key"])
-        for summary in Catalogue(store).summaries()
-        if summary["width"] == 8 and summary["signed"] and not summary["element"] and summary["library"] == library
-    ]
-    warn_of_unreadable(Index(store))
-    if not keys:
-        raise AxhwError(f"Expected stored signed 8-bit multipliers measured in {library}, found none: see axhw sweep.")
-    return [text for multiplier in multipliers for text in (keys if multiplier == _STORED else [multiplier])]
+    """The multipliers with all signed 8-bit designs of the store, or those that come along, in the place of the word.
+
+    Raises
+    ------
+    AxhwError
+        If there are none in the library.
+    """
+    result: list[str] = []
+    for multiplier in multipliers:
+        if multiplier not in (_STORED, _SHIPPED):
+            result.append(multiplier)
+            continue
+        warn_of_unreadable(Index(store))
+        keys = [
+            str(summary["key"])
+            for summary in Catalogue(store).summaries()
+            if summary["shipped"] == (multiplier == _SHIPPED)
+            and (summary["width"], summary["signed"], summary["library"]) == (8, True, library)
+            and not summary["element"]
+        ]
+        if not keys:
+            raise AxhwError(
+                f"Expected {multiplier} signed 8-bit multipliers measured in {library}, found none: see axhw sweep."
+            )
+        result += keys
+    return result
 
 
 def _write(

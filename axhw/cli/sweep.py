@@ -15,6 +15,7 @@ from axhw.cli.options import (
     print_json,
     progress,
     surroundings_options,
+    wide_options,
 )
 from axhw.cli.specs import element_options, enclose
 from axhw.errors import AxhwError
@@ -34,18 +35,7 @@ from axhw.sweep.task import Outcome, Setup
 )
 @click.option("--seed", type=int, default=Conditions.seed, show_default=True, help="Seed of the operand stream.")
 @surroundings_options
-@click.option(
-    "--all-pairs",
-    is_flag=True,
-    help="13 to 16 bits: take errors over all pairs, which takes seconds to minutes, instead of a sample.",
-)
-@click.option(
-    "--prove-wce",
-    type=click.FloatRange(min=0.0),
-    default=0.0,
-    metavar="SECONDS",
-    help="13 to 16 bits: bounds of the worst-case error by a SAT solver within this time (needs axhw[formal]).",
-)
+@wide_options
 @click.option("--jobs", type=click.IntRange(min=1), default=None, help="Processes. [default: one per processor]")
 @click.option("--scheduler", metavar="tcp://HOST:PORT", default=None, help="Use the workers of this dask scheduler.")
 @library_option

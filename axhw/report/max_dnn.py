@@ -13,6 +13,7 @@ Row = Mapping[str, Any]
 
 _TITLES = {"none": "as they are", "bias": "biases compensated", "affine": "biases and scales compensated"}
 _PALETTES = {"roup": "ROUP", "published": "published", "library": "whole library"}
+_LINES = {"roup": "-", "published": "--", "library": ":"}
 _TOP_LOSS_PCT = 10.0
 
 
@@ -29,7 +30,7 @@ def draw_families(points: Sequence[Row], *, about: str) -> Figure:
     compensations = list(dict.fromkeys(row["compensation"] for row in points))
     kinds = list(dict.fromkeys((row["palette"], row["level"]) for row in points))
     with figure_style():
-        figure = Figure(figsize=(1.2 + 3.4 * len(compensations), 4.2), layout="constrained")
+        figure = Figure(figsize=(max(6.4, 1.2 + 3.4 * len(compensations)), 4.2), layout="constrained")
         every = figure.subplots(1, len(compensations), sharex=True, sharey=True, squeeze=False)[0]
         for axes, compensation in zip(every, compensations):
             axes.grid()
@@ -47,6 +48,7 @@ def draw_families(points: Sequence[Row], *, about: str) -> Figure:
                     marker=style.marker,
                     markersize=4.5,
                     linewidth=1.0,
+                    linestyle=_LINES[palette],
                     label=f"{_PALETTES[palette]}, {'mixed' if level == 'mixed' else f'by {level}'}",
                 )
             axes.set_title(_TITLES[compensation])

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from axhw.nn.compensation import LARGEST_FACTOR
 from axhw.nn.error_theory import LayerError, Removed, kernel_errors, predict_errors
 from axhw.nn.importance import Importance
 from axhw.nn.operand_statistics import FloatArray, OperandStatistics
@@ -103,6 +104,9 @@ def noise_model(
 def _filter_noise(error: LayerError, matters: Importance, removed: Removed) -> FloatArray:
     """Of each filter, shape (outputs,)."""
     if removed == "affine":
-        return matters.noise * error.noise_variance
+        # A factor that restores the signal enlarges the noise with it, and is limited.
+        factor = 1 / np.clip(error.gain, 1 / LARGEST_FACTOR, LARGEST_FACTOR)
+        left = factor**2 * error.noise_variance + (1 - factor * error.gain) ** 2 * error.signal_variance
+        return matters.noise * left
     noise = matters.noise * error.variance
     return noise if removed == "bias" else noise + matters.shift * error.mean**2
