@@ -114,7 +114,7 @@ def test_command_prints_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     [
         ("fpga", "Missing argument 'DESIGNS...'"),
         ("fpga exact --target asic", "Invalid value for '--target': 'asic' is not one of"),
-        ("fpga nothing", "found 'nothing'"),
+        ("fpga nothing", "Expected a multiplier family out of exact, roup"),
         ("fpga exact --terms 4", "Expected --element"),
         ("fpga exact4s_reg --element mac", "Expected a multiplier to put into the element mac, found exact4s_reg"),
     ],
