@@ -302,11 +302,9 @@ def select_layers(graph: Graph, text: str) -> tuple[str, ...]:
     return tuple(name for name in names if name in chosen)
 
 
-def evaluation_row(record: DesignRecord, result: EvaluationResult) -> dict[str, object]:
-    """One evaluation, flat: what evaluation.csv holds."""
+def result_columns(result: EvaluationResult) -> dict[str, object]:
+    """What an evaluation found, by column of evaluation.csv; energy depends on what was evaluated."""
     return {
-        "name": record.name,
-        "family": record.multiplier.family,
         "network": result.network,
         "dataset": result.dataset,
         "split": result.split,
@@ -317,6 +315,15 @@ def evaluation_row(record: DesignRecord, result: EvaluationResult) -> dict[str, 
         "accuracy": result.approximate_accuracy,
         "agreement": result.agreement,
         "multiplications": result.multiplications,
+    }
+
+
+def evaluation_row(record: DesignRecord, result: EvaluationResult) -> dict[str, object]:
+    """One evaluation, flat: what evaluation.csv holds."""
+    return {
+        "name": record.name,
+        "family": record.multiplier.family,
+        **result_columns(result),
         "energy_fj": None if record.cost is None else record.cost.energy_fj,
         "energy_nj_per_inference": result.energy_nj,
         "library": None if record.cost is None else record.cost.library,

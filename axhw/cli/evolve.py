@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -33,6 +32,7 @@ from axhw.proof import ENUMERATED_WIDTH
 from axhw.record import DesignRecord
 from axhw.sim.metrics import FloatArray
 from axhw.store import Store
+from axhw.sweep.local import processors
 from axhw.synth.engines import find_engine
 from axhw.synth.libraries import load_library
 
@@ -169,7 +169,7 @@ def command(
             checkpoint.restore(search, question, out)
         before, start = search.evaluations, time.perf_counter()
         goal = evaluations if evaluations is not None or seconds is not None else 1_000_000
-        _search(search, question, out, goal=goal, seconds=seconds, threads=threads or _processors(), report=report)
+        _search(search, question, out, goal=goal, seconds=seconds, threads=threads or processors(), report=report)
         taken = time.perf_counter() - start
         winners = measure_winners(
             search.found(),
@@ -258,10 +258,6 @@ def _counts(
     chosen = list(tables.values()) if layer == "all" else [tables[layer]]
     total: FloatArray = np.sum(chosen, axis=0).astype(np.float64)
     return total
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _row(winner: Winner, seed: DesignRecord) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from axhw.errors import AxhwError
-from axhw.evaluation import Bench, eight_bit_table
+from axhw.evaluation import Bench, eight_bit_table, result_columns
 from axhw.hdl.registry import restore
 from axhw.hdl.spec import MultiplierSpec
 from axhw.nn.evaluate import EvaluationResult, Progress
@@ -89,16 +89,7 @@ def assignment_row(name: str, palette: Palette, result: EvaluationResult) -> Map
     return {
         "name": name,
         "family": "assignment",
-        "network": result.network,
-        "dataset": result.dataset,
-        "split": result.split,
-        "split_seed": result.seed,
-        "images": result.images,
-        "float_accuracy": result.float_accuracy,
-        "int8_accuracy": result.exact_accuracy,
-        "accuracy": result.approximate_accuracy,
-        "agreement": result.agreement,
-        "multiplications": result.multiplications,
+        **result_columns(result),
         "energy_fj": None if result.energy_nj is None else 1e6 * result.energy_nj / result.multiplications,
         "energy_nj_per_inference": result.energy_nj,
         "library": first.library,
