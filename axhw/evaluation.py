@@ -14,7 +14,7 @@ from axhw.data.dataset import Splits
 from axhw.data.names import load_dataset
 from axhw.errors import AxhwError
 from axhw.files import replacing
-from axhw.nn.assignment import Tables
+from axhw.nn.assignment import Tables, approximated_layers
 from axhw.nn.calibrate import Calibration
 from axhw.nn.compensation import Compensation, compensated
 from axhw.nn.evaluate import EvaluationResult, Progress, Reference, evaluate, reference
@@ -148,7 +148,8 @@ class Bench:
         compensate: Compensation | None = None,
         progress: Progress | None = None,
     ) -> EvaluationResult:
-        """Accuracy and energy with one design in every product layer, or in some; a table has no energy.
+        """Accuracy and energy with one design in every product layer but those of gates, or in some; a table has no
+        energy.
 
         Parameters
         ----------
@@ -156,7 +157,7 @@ class Bench:
         layers : sequence of str, optional
             Product layers that use the design; the others multiply exactly.
         exact_energy_fj : float, optional
-            Energy of one exact multiplication, for the other layers.
+            Energy of one exact multiplication, for the other layers: without it there is none where there are some.
         tune : {"plain", "histogram"}, optional
             Give the design other weights, for which it errs less: see `axhw.nn.weight_tuning`.
         compensate : {"bias", "affine"}, optional
@@ -173,15 +174,20 @@ class Bench:
         table = eight_bit_table(record)
         network = self.quantized(signed=signed)
         names = [node.name for node in network.graph.product_nodes]
-        tables: Tables = table if layers is None else dict.fromkeys(layers, table)
+        chosen = approximated_layers(network.graph, attention=True) if layers is None else layers
         own_fj = None if record.cost is None else record.cost.energy_fj
         energy_fj: float | dict[str, float] | None = own_fj
-        if layers is not None:
+        if set(chosen) != set(names):
             energy_fj = None
             if exact_energy_fj is not None and own_fj is not None:
-                energy_fj = {name: own_fj if name in layers else exact_energy_fj for name in names}
+                energy_fj = {name: own_fj if name in chosen else exact_energy_fj for name in names}
         return self.evaluate_tables(
-            tables, signed=signed, energy_fj=energy_fj, tune=tune, compensate=compensate, progress=progress
+            dict.fromkeys(chosen, table),
+            signed=signed,
+            energy_fj=energy_fj,
+            tune=tune,
+            compensate=compensate,
+            progress=progress,
         )
 
     def evaluate_tables(

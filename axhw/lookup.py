@@ -9,6 +9,7 @@ from typing import Any
 
 from axhw.characterize import characterize
 from axhw.errors import AxhwError
+from axhw.hdl.families.evoapprox import CIRCUITS, EvoApproxSpec
 from axhw.hdl.grid import expand
 from axhw.hdl.registry import FAMILIES, DesignSpec, parse
 from axhw.hdl.spec import MultiplierSpec
@@ -65,7 +66,8 @@ class NamedMultiplier:
 
 
 def named_multiplier(text: str, store: Store, parameters: Mapping[str, Any] | None = None) -> NamedMultiplier:
-    """A multiplier from the spec of a family (``roup:p=2,r=3``), or from the name or key of a design.
+    """A multiplier from the spec of a family (``roup:p=2,r=3``), the name of a published circuit (``mul8s_1L2L``), or
+    the name or key of a design.
 
     Parameters
     ----------
@@ -80,8 +82,8 @@ def named_multiplier(text: str, store: Store, parameters: Mapping[str, Any] | No
         If it is neither, or if the parameters don't go with it.
     """
     given = dict(parameters or {})
-    family = text.partition(":")[0].strip()
-    if family in FAMILIES:
+    text = _spelled(text)
+    if text.partition(":")[0].strip() in FAMILIES:
         return NamedMultiplier(spec=parse(text, **given))
     record = _found(text, store)
     if not isinstance(record.spec, MultiplierSpec):
@@ -103,7 +105,7 @@ def named_multipliers(texts: Sequence[str], store: Store) -> list[NamedMultiplie
         As `named_multiplier` and `axhw.hdl.grid.expand`.
     """
     result: dict[MultiplierSpec, NamedMultiplier] = {}
-    for text in texts:
+    for text in map(_spelled, texts):
         if text.partition(":")[0].strip() in FAMILIES:
             found = [NamedMultiplier(spec=spec) for spec in expand(text).specs]
         else:
@@ -121,7 +123,13 @@ def stored_design(store: Store, word: str) -> DesignRecord:
 
 def named_design(text: str, store: Store) -> DesignSpec:
     """The spec of a family's text, or that of a design, which may be a processing element."""
+    text = _spelled(text)
     return parse(text) if text.partition(":")[0] in FAMILIES else _found(text, store).spec
+
+
+def _spelled(text: str) -> str:
+    """The name of a published circuit as a spec of its family."""
+    return f"{EvoApproxSpec.family}:{text}" if text in CIRCUITS else text
 
 
 def _found(text: str, store: Store) -> DesignRecord:

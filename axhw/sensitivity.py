@@ -72,7 +72,7 @@ def layer_sensitivities(
             LayerSensitivity(
                 number=place + 1,
                 layer=name,
-                multiplications=network.multiplications[name],
+                multiplications=round(network.multiplications[name]),
                 alone=alone,
                 cumulative=cumulative,
             )

@@ -17,40 +17,62 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
+import numpy.typing as npt
 
 from axhw.emulate.codes import Codes
 from axhw.emulate.histogram import operand_histogram
 from axhw.errors import AxhwError
 from axhw.hdl.spec import IntegerArray, MultiplierSpec
-from axhw.measure import Conditions
+from axhw.measure import Conditions, total_activity
+from axhw.nn.assignment import Tables
 from axhw.nn.executor import Executor, Value
 from axhw.nn.graph import Node
 from axhw.nn.histograms import product_operands
-from axhw.nn.layers.base import ProductLayer, WeightLayer
+from axhw.nn.layers.base import WeightLayer
 from axhw.nn.network import Images
+from axhw.nn.operand_statistics import observe_all
 from axhw.nn.quantized import QuantizedNetwork
 from axhw.record import DesignRecord
-from axhw.sim.activity import Activity, source_values
+from axhw.sim.activity import source_values
 from axhw.sim.operands import OperandStream, from_histogram, from_trace
 from axhw.sim.timed import timed_activity
 from axhw.synth.liberty.library import CellLibrary
-from axhw.synth.netlist import levelize
-from axhw.synth.power import measure_energy
-from axhw.synth.timing import analyze_timing
+from axhw.synth.netlist import GateGraph, Netlist, levelize
+from axhw.synth.power import EnergyModel, EnergyReport
+from axhw.synth.timing import TimingReport, analyze_timing
 
 Order = Literal["histogram", "weight-stationary", "output-stationary"]
 ORDERS: tuple[Order, ...] = get_args(Order)
 
 # A trace is sampled in runs of consecutive operations, spread evenly over it. Short ones see many weights, whose
 # energies differ most in a weight-stationary order.
-_RUN = 8
+RUN = 8
 # Every eighth run makes a group; the groups' spread gives the standard error.
 _GROUPS = 8
 _NJ_PER_FJ = 1e-6
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Places:
+    """Where in a layer some operations are, arrays of one shape each.
+
+    Attributes
+    ----------
+    image, position, term, output : int64 arrays
+    first : bool array
+        Whether it is the multiplier's first product of a sum (``output-stationary``) or with a weight
+        (``weight-stationary``).
+    """
+
+    image: IntegerArray
+    position: IntegerArray
+    term: IntegerArray
+    output: IntegerArray
+    first: npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -67,6 +89,8 @@ class LayerOperands:
         Code of the activation 0.
     multiplications : int
         For one image.
+    mine : bool array, shape (terms, outputs), optional
+        The weights that the multiplier in question has products with, where several share a layer; all by default.
     """
 
     layer: str
@@ -74,11 +98,71 @@ class LayerOperands:
     weights: Codes
     zero: int
     multiplications: int
+    mine: npt.NDArray[np.bool_] | None = None
+
+    def part(self, mine: npt.NDArray[np.bool_]) -> LayerOperands:
+        """What the multiplier does that has these weights, bool array of shape (terms, outputs)."""
+        if mine.all():
+            return self
+        return replace(self, mine=mine, multiplications=round(self.multiplications * float(mine.mean())))
 
     @property
     def zero_share(self) -> float:
         """Share of the multiplications whose activation is 0."""
-        return float(np.mean(self.activations == self.zero))
+        if self.mine is None:
+            return float(np.mean(self.activations == self.zero))
+        zeros = np.mean(self.activations == self.zero, axis=(0, 1))
+        return float(zeros @ self.mine.sum(axis=1) / self.mine.sum())
+
+    @property
+    def operations(self) -> int:
+        """Multiplications of all images: the length of the trace."""
+        images, positions, _ = self.activations.shape
+        weights = self.weights.size if self.mine is None else int(np.count_nonzero(self.mine))
+        return int(images * positions * weights)
+
+    def places(self, order: Order, operations: IntegerArray) -> Places:
+        """Where operations by their number in the trace are; past its end it begins again.
+
+        Parameters
+        ----------
+        order : {"weight-stationary", "output-stationary"}
+        operations : int64 array
+        """
+        positions, outputs = self.activations.shape[1], self.weights.shape[1]
+        # The multiplier's weights by output, each output's by term.
+        output_of, term_of = np.nonzero(np.ones(self.weights.T.shape) if self.mine is None else self.mine.T)
+        image, within = np.divmod(operations % self.operations, positions * len(term_of))
+        # In either order, all that is done with an output's weights comes before the next output.
+        weight, position = np.divmod(within, positions)
+        first = position == 0
+        if order == "output-stationary":
+            counts = np.bincount(output_of, minlength=outputs)
+            begins = np.cumsum(counts) - counts
+            output = output_of[weight]
+            position, number = np.divmod(within - positions * begins[output], counts[output])
+            weight, first = begins[output] + number, number == 0
+        return Places(image=image, position=position, term=term_of[weight], output=output_of[weight], first=first)
+
+    def at(self, places: Places) -> tuple[IntegerArray, IntegerArray]:
+        """Activations and weights of operations."""
+        a = self.activations[places.image, places.position, places.term]
+        return a.astype(np.int64), self.weights[places.term, places.output].astype(np.int64)
+
+    def starts(self, *, pairs: int, seed: int) -> IntegerArray:
+        """Numbers of the operations where the runs of a sample begin: evenly over the trace, drawn within each part.
+
+        Raises
+        ------
+        AxhwError
+            If there are fewer multiplications than a run has.
+        """
+        count = _run_count(pairs)
+        length = self.operations
+        if length <= RUN:
+            raise AxhwError(f"Expected more than {RUN} multiplications in {self.layer} to trace, found {length}.")
+        offsets = np.random.default_rng(seed).random(count)
+        return ((np.arange(count) + offsets) / count * (length - RUN)).astype(np.int64)
 
     def runs(self, spec: MultiplierSpec, *, order: Order, pairs: int, seed: int) -> list[OperandStream]:
         """A sample of the layer's multiplications: streams of consecutive ones, as the order has them.
@@ -95,33 +179,27 @@ class LayerOperands:
         AxhwError
             If the layer has fewer multiplications than a run.
         """
-        count = _GROUPS * math.ceil(pairs / (_RUN * _GROUPS))
-        a, b = self._drawn(spec, count, seed) if order == "histogram" else self._traced(order, count, seed)
+        if order == "histogram":
+            a, b = self._drawn(spec, _run_count(pairs), seed)
+        else:
+            operations = self.starts(pairs=pairs, seed=seed)[:, None] + np.arange(RUN + 1)
+            a, b = self.at(self.places(order, operations))
         label = f"{order} {self.layer}"
         return [from_trace(spec, first, second, label=label) for first, second in zip(a, b)]
 
     def _drawn(self, spec: MultiplierSpec, count: int, seed: int) -> tuple[IntegerArray, IntegerArray]:
-        """(count, _RUN + 1) activations and weights, each pair drawn on its own."""
+        """(count, RUN + 1) activations and weights, each pair drawn on its own."""
+        if self.mine is not None:
+            # Every multiplication alike, which is what counting pairs and drawing from the counts comes to.
+            drawn = np.random.default_rng(seed).integers(0, self.operations, (count, RUN + 1))
+            return self.at(self.places("weight-stationary", drawn))
         counts = operand_histogram(self.activations.reshape(-1, len(self.weights)), self.weights)
-        drawn = from_histogram(spec, counts, pairs=count * (_RUN + 1), seed=seed, label=self.layer)
-        return drawn.a.reshape(count, -1), drawn.b.reshape(count, -1)
+        stream = from_histogram(spec, counts, pairs=count * (RUN + 1), seed=seed, label=self.layer)
+        return stream.a.reshape(count, -1), stream.b.reshape(count, -1)
 
-    def _traced(self, order: Order, count: int, seed: int) -> tuple[IntegerArray, IntegerArray]:
-        """The same from evenly spread places of the trace."""
-        images, positions, terms = self.activations.shape
-        outputs = self.weights.shape[1]
-        # The last axis varies fastest.
-        stationary = order == "weight-stationary"
-        shape = (images, outputs, terms, positions) if stationary else (images, outputs, positions, terms)
-        length = math.prod(shape)
-        if length <= _RUN:
-            raise AxhwError(f"Expected more than {_RUN} multiplications in {self.layer} to trace, found {length}.")
-        offsets = np.random.default_rng(seed).random(count)
-        starts = ((np.arange(count) + offsets) / count * (length - _RUN)).astype(np.int64)
-        image, output, third, fourth = np.unravel_index(starts[:, None] + np.arange(_RUN + 1), shape)
-        position, term = (fourth, third) if stationary else (third, fourth)
-        a, b = self.activations[image, position, term], self.weights[term, output]
-        return a.astype(np.int64), b.astype(np.int64)
+
+def _run_count(pairs: int) -> int:
+    return _GROUPS * math.ceil(pairs / (RUN * _GROUPS))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,7 +262,7 @@ class WorkloadEnergy:
 
 
 def layer_operands(
-    network: QuantizedNetwork, images: Images, record: DesignRecord | None = None
+    network: QuantizedNetwork, images: Images, record: DesignRecord | None = None, *, tables: Tables | None = None
 ) -> dict[str, LayerOperands]:
     """What each product layer multiplies.
 
@@ -194,14 +272,15 @@ def layer_operands(
     images : float array, shape (B, *input_shape)
     record : DesignRecord, optional
         The multiplier of all layers: later ones see what it makes of the activations. Exact products by default.
+    tables : ProductTable or mapping, optional
+        Those of an assignment, in place of one multiplier.
 
     Raises
     ------
     AxhwError
         If the design is not an 8-bit multiplier of the network's signedness.
     """
-    table = None if record is None else record.table
-    if record is not None and table is None:
+    if record is not None and record.table is None:
         raise AxhwError(
             f"Expected a design with 8-bit operands to run a network with, found {record.name} with "
             f"{record.multiplier.width} bits."
@@ -209,20 +288,70 @@ def layer_operands(
     operands: dict[str, LayerOperands] = {}
 
     def observe(node: Node, inputs: tuple[Value, ...], output: Value) -> None:
-        if not isinstance(node.layer, ProductLayer):
-            return
         a, w = product_operands(network, node, inputs)
-        streams = len(images) if isinstance(node.layer, WeightLayer) else 1
+        # Experts see some of the images, or of their tokens.
+        streams = len(inputs[0]) if isinstance(node.layer, WeightLayer) else 1
         operands[node.name] = LayerOperands(
             layer=node.name,
             activations=a.reshape(streams, -1, a.shape[1]),
             weights=w,
             zero=int(network.codings[node.inputs[0]].zero_point),
-            multiplications=network.multiplications[node.name],
+            multiplications=round(network.multiplications[node.name]),
         )
 
-    Executor(network, table)(images, observe=observe)
-    return operands
+    run = Executor(network, tables if record is None else record.table)
+    observe_all(run, images, observe, layers=tuple(network.multiplications), batch=len(images))
+    return {name: operands[name] for name in network.multiplications}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Meter:
+    """A mapped circuit, ready to be measured over samples of operations.
+
+    Attributes
+    ----------
+    netlist, graph, timing, model
+        Of the same circuit.
+    """
+
+    netlist: Netlist
+    graph: GateGraph
+    timing: TimingReport
+    model: EnergyModel
+
+    @classmethod
+    def of(cls, netlist: Netlist, *, library: CellLibrary, conditions: Conditions, wire_load: str) -> Meter:
+        """That of a netlist; `wire_load` is the name that its cost says."""
+        graph = levelize(netlist, library)
+        timing = analyze_timing(
+            netlist,
+            library,
+            graph=graph,
+            input_slew_ns=conditions.input_slew_ns,
+            output_load_ff=conditions.output_load_ff,
+            wire_load=library.wire_loads.model(wire_load),
+        )
+        model = EnergyModel.of(netlist, library, timing)
+        return cls(netlist=netlist, graph=graph, timing=timing, model=model)
+
+    def measure(self, runs: Sequence[npt.NDArray[np.uint8]]) -> tuple[EnergyReport, float]:
+        """Energy of an operation, and the standard error of its dynamic part.
+
+        Parameters
+        ----------
+        runs : sequence of (vectors, sources) uint8 arrays of 0 and 1
+            As `axhw.sim.timed.timed_activity` takes them; an operation is the step to the next vector.
+        """
+        activities = [timed_activity(self.graph, self.timing, run, threads=1) for run in runs]
+
+        def report(number: int, step: int) -> EnergyReport:
+            total = total_activity(activities[number::step])
+            return self.model.measure(
+                rise=total.rise, fall=total.fall, operations=total.pairs, one_probability=total.one_probability
+            )
+
+        groups = [report(number, _GROUPS).dynamic_fj for number in range(_GROUPS)]
+        return report(0, 1), float(np.std(groups, ddof=1)) / math.sqrt(_GROUPS)
 
 
 def workload_energy(
@@ -258,43 +387,18 @@ def workload_energy(
             f"Expected {record.name} measured in the library {library.name}, found {cost.library} in its record."
         )
     netlist = record.netlist
-    graph = levelize(netlist, library)
-    timing = analyze_timing(
-        netlist,
-        library,
-        graph=graph,
-        input_slew_ns=conditions.input_slew_ns,
-        output_load_ff=conditions.output_load_ff,
-        wire_load=library.wire_loads.model(cost.wire_load),
-    )
-
-    def timed(run: OperandStream) -> Activity:
-        return timed_activity(graph, timing, source_values(netlist, graph, {"a": run.a, "b": run.b}), threads=1)
-
-    def energy_fj(activities: Sequence[Activity]) -> float:
-        operations = sum(activity.pairs for activity in activities)
-        return measure_energy(
-            netlist,
-            library,
-            timing,
-            rise=np.sum([activity.rise for activity in activities], axis=0),
-            fall=np.sum([activity.fall for activity in activities], axis=0),
-            operations=operations,
-            # All runs are equally long.
-            one_probability=np.mean([activity.one_probability for activity in activities], axis=0),
-        ).dynamic_fj
+    meter = Meter.of(netlist, library=library, conditions=conditions, wire_load=cost.wire_load)
 
     def layer_energy(layer: LayerOperands) -> LayerEnergy:
         runs = layer.runs(spec, order=order, pairs=conditions.pairs, seed=conditions.seed)
-        activities = [timed(run) for run in runs]
-        groups = [energy_fj(activities[group::_GROUPS]) for group in range(_GROUPS)]
+        report, error = meter.measure([source_values(netlist, meter.graph, {"a": run.a, "b": run.b}) for run in runs])
         return LayerEnergy(
             layer=layer.layer,
             multiplications=layer.multiplications,
             zero_share=layer.zero_share,
-            pairs=sum(activity.pairs for activity in activities),
-            energy_fj=energy_fj(activities),
-            standard_error_fj=float(np.std(groups, ddof=1)) / math.sqrt(_GROUPS),
+            pairs=sum(len(run) - 1 for run in runs),
+            energy_fj=report.dynamic_fj,
+            standard_error_fj=error,
         )
 
     return WorkloadEnergy(record=record, order=order, layers=tuple(map(layer_energy, operands.values())))

@@ -20,6 +20,7 @@ from matplotlib.ticker import FuncFormatter
 
 from axhw.evaluation import Bench
 from axhw.hdl.families.evoapprox import CIRCUITS, RELEASE, EvoApproxSpec
+from axhw.hdl.registry import parse
 from axhw.nn.compensation import COMPENSATIONS, compensated, predicted_corrections
 from axhw.nn.error_theory import predict_errors
 from axhw.nn.evaluate import evaluate
@@ -27,7 +28,7 @@ from axhw.nn.operand_statistics import operand_statistics
 from axhw.nn.quantized import QuantizedNetwork
 from axhw.report.render import to_png
 from axhw.report.style import MUTED, design_style, figure_style
-from axhw.sim.product_table import ProductTable
+from axhw.sim.product_table import ProductTable, golden_table
 from axhw.sweep.local import processors
 from axhw.synth.libraries import DEFAULT
 from benchmarks.bulk import SHORT_NAMES, scratch_store, summaries
@@ -38,7 +39,6 @@ from benchmarks.predicted_errors import (
     RANKED_ON,
     REMOVED,
     Ranks,
-    golden_table,
     predicted_and_measured,
     rank,
 )
@@ -116,14 +116,14 @@ def measure(model: str) -> Accuracies:
 
     by_circuit: dict[str, dict[str, float]] = {}
     for circuit in CIRCUITS:
-        own = golden_table(f"evoapprox:{circuit}")
+        own = golden_table(parse(f"evoapprox:{circuit}"))
         predicted = predicted_corrections(predict_errors(network, statistics, own))
         networks = [network, network.with_bias_added(predicted)]
         networks += [compensated(network, learnt, own, method=method) for method in COMPENSATIONS]
         by_circuit[circuit] = {variant: accuracy(chosen, own) for variant, chosen in zip(VARIANTS, networks)}
         print(f"\r{len(by_circuit)} circuits on {network.graph.name}", end="", file=sys.stderr)
     print(file=sys.stderr)
-    own = golden_table(f"evoapprox:{SAMPLED}")
+    own = golden_table(parse(f"evoapprox:{SAMPLED}"))
     by_sample = {
         images: accuracy(compensated(network, bench.data.train.limited(images).images, own), own) for images in SAMPLES
     }
@@ -226,7 +226,7 @@ def _accuracies(run: Accuracies, designs: pd.DataFrame) -> str:
 
 def _predictions(run: Accuracies) -> str:
     circuits = [circuit for circuit in CIRCUITS if circuit != _EXACT]
-    found = predicted_and_measured(run.bench, [golden_table(f"evoapprox:{circuit}") for circuit in circuits])
+    found = predicted_and_measured(run.bench, [golden_table(parse(f"evoapprox:{circuit}")) for circuit in circuits])
     rows = [
         [
             circuit,

@@ -22,7 +22,7 @@ from axhw.nn.graph import Graph
 from axhw.nn.network import Network
 from axhw.nn.quantizer import quantize_network
 from axhw.nn.zoo.names import build_graph
-from axhw.sim.product_table import ProductTable
+from axhw.sim.product_table import golden_table
 from benchmarks.markdown import table
 
 MARKDOWN = True
@@ -80,14 +80,6 @@ def random_network(graph: Graph) -> Network:
     return fold_batch_norms(Network(graph=graph, parameters=parameters))
 
 
-def golden_table(text: str) -> ProductTable:
-    """The table of a multiplier's golden model."""
-    spec = parse(text)
-    codes = spec.operand_codes()
-    values = spec.reference(codes[:, None], codes).astype(np.int32)
-    return ProductTable(values=values, width=8, signed=True, name=spec.name, source={})
-
-
 def best_seconds(ways: dict[str, Callable[[], object]]) -> dict[str, float]:
     """The best time of each, all of them once in every round, so that a busy machine slows all alike."""
     best = dict.fromkeys(ways, float("inf"))
@@ -132,7 +124,7 @@ def compare(name: str, shape: tuple[int, ...], classes: int, batch: int) -> list
     about: dict[str, tuple[str, float]] = {}
     for text in MULTIPLIERS:
         before = time.perf_counter()
-        run = Executor(quantized, None if text == "exact" else golden_table(text))
+        run = Executor(quantized, None if text == "exact" else golden_table(parse(text)))
         prepared_s = time.perf_counter() - before
         kernels = ", ".join(sorted(set(run.plans.values())))
         about[text] = (kernels, prepared_s)

@@ -21,7 +21,7 @@ from axhw.nn.executor import Executor
 from axhw.nn.operand_statistics import operand_statistics
 from axhw.nn.quantized import QuantizedNetwork
 from axhw.sim.metrics import exact_metrics
-from axhw.sim.product_table import ProductTable
+from axhw.sim.product_table import ProductTable, golden_table
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -50,18 +50,10 @@ def tables() -> Iterator[ProductTable]:
     codes = np.arange(-128, 128)
     seen = {np.multiply.outer(codes, codes).astype(np.int32).tobytes()}
     for text in texts:
-        table = golden_table(text)
+        table = golden_table(parse(text))
         if table.values.tobytes() not in seen:
             seen.add(table.values.tobytes())
             yield table
-
-
-def golden_table(text: str) -> ProductTable:
-    """The table of a design as its golden model says it, to which every netlist made here is equal."""
-    spec = parse(text)
-    codes = spec.operand_codes()
-    values = spec.reference(codes[:, None], codes).astype(np.int32)
-    return ProductTable(values=values, width=8, signed=True, name=spec.name, source={})
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -20,7 +20,7 @@ import numpy as np
 from axhw.data.dataset import Dataset
 from axhw.data.normalization import Normalization
 from axhw.errors import VerificationError
-from axhw.hdl.registry import describe, parse
+from axhw.hdl.registry import parse
 from axhw.nn.fold import fold_batch_norms
 from axhw.nn.graph import Graph, Node
 from axhw.nn.layers.norms import BatchNorm2d
@@ -29,7 +29,7 @@ from axhw.nn.layers.shaping import Pad
 from axhw.nn.network import Network
 from axhw.nn.quantizer import range_sources
 from axhw.nn.zoo.resnet import resnet
-from axhw.sim.product_table import ProductTable
+from axhw.sim.product_table import golden_table
 from benchmarks.markdown import table
 
 MARKDOWN = True
@@ -112,7 +112,7 @@ def _times(network: Network, batch: int, text: str | None, *, device: str, steps
     from axhw.train.trainer import Trainer
 
     images = DeviceImages(random_images(2 * batch, network.graph.input_shape), device=device)
-    tables = product_table(text) if text is not None else None
+    tables = golden_table(parse(text)) if text is not None else None
     found: dict[str, Any] = {"terms": None, "recorded_ms": None, "eager_ms": None, "verified": True}
     for record in (True, False) if device != "cpu" else (False,):
         module = QuantizedModule(network, signed=True, tables=tables).to(device)
@@ -158,16 +158,6 @@ def widened(graph: Graph, width: int) -> Graph:
             layer = replace(layer, before=before, after=after)
         nodes.append(replace(node, layer=layer))
     return replace(graph, nodes=tuple(nodes))
-
-
-def product_table(text: str) -> ProductTable:
-    """The golden products of a spec."""
-    spec = parse(text)
-    codes = spec.operand_codes()
-    values = spec.reference(codes[:, None], codes)
-    return ProductTable(
-        values=values.astype(np.int32), width=8, signed=spec.signed, name=spec.name, source=describe(spec)
-    )
 
 
 def random_images(count: int, shape: tuple[int, ...]) -> Dataset:

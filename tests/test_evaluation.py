@@ -2,13 +2,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from axhw.data import digits
+from axhw.data.dataset import Splits
 from axhw.errors import AxhwError
 from axhw.evaluation import EVALUATION_CSV, Bench, evaluation_row, select_layers, write_rows
+from axhw.nn.network import Network
+from axhw.nn.zoo.names import build_graph
 from axhw.record import DesignRecord
 
 Characterized = Callable[..., DesignRecord]
@@ -105,3 +111,29 @@ def test_one_layer_alone(bench: Bench, characterized: Characterized) -> None:
 def test_the_folder_of_evaluations_has_to_exist(tmp_path: Path) -> None:
     with pytest.raises(AxhwError, match=r"^Expected to write .*absent.*, found: .+\.$"):
         write_rows([{"name": "exact8s"}], tmp_path / "absent" / EVALUATION_CSV)
+
+
+def test_gates_multiply_exactly_unless_named(characterized: Characterized) -> None:
+    graph = build_graph("digits_cnn_hard2", input_shape=(1, 8, 8), classes=10)
+    rng = np.random.default_rng(0)
+    parameters = {
+        name: np.abs(rng.normal(0.0, 0.2, shape)).astype(np.float32)
+        if name.endswith("running_var")
+        else rng.normal(0.0, 0.2, shape).astype(np.float32)
+        for name, shape in graph.parameter_shapes.items()
+    }
+    bench = Bench(network=Network(graph=graph, parameters=parameters), data=limited_digits(), weights="random")
+    record = characterized("roup:p=2,r=3")
+    assert bench.evaluate(record).energy_nj is None
+    own = record.cost.energy_fj
+    result = bench.evaluate(record, exact_energy_fj=3 * own)
+    gates = {node.name for node in bench.graph.gate_nodes}
+    expected = sum(count * (3 * own if name in gates else own) for name, count in result.layer_multiplications.items())
+    assert result.energy_nj == pytest.approx(1e-6 * expected)
+    named = bench.evaluate(record, layers=[name for name in result.layer_multiplications if name not in gates])
+    assert named.approximate_accuracy == result.approximate_accuracy
+
+
+def limited_digits() -> Splits:
+    splits = digits.load()
+    return replace(splits, train=splits.train.limited(32), test=splits.test.limited(32))

@@ -75,6 +75,42 @@ def test_runs_are_stretches_of_the_trace(order: Order) -> None:
     assert {start for found in places for start in found} == set(range(len(whole) - len(runs[0]) + 1))
 
 
+@pytest.mark.parametrize("order", TRACES)
+def test_the_trace_of_a_part_is_the_whole_one_without_the_rest(order: Order) -> None:
+    whole = small_layer(-128, 127)
+    mine = np.random.default_rng(2).random((TERMS, OUTPUTS)) < 0.6
+    mine[:, 1] = False
+    part = whole.part(mine)
+    assert part.multiplications == POSITIONS * mine.sum()
+    assert part.operations == IMAGES * POSITIONS * mine.sum()
+    places = whole.places(order, np.arange(whole.operations))
+    chosen = mine[places.term, places.output]
+    own = part.places(order, np.arange(part.operations))
+    for name in ("image", "position", "term", "output"):
+        np.testing.assert_array_equal(getattr(own, name), getattr(places, name)[chosen])
+    # A weight is loaded, or a sum begun, wherever it is not that of the operation before.
+    kept = (own.image, own.term, own.output) if order == "weight-stationary" else (own.image, own.position, own.output)
+    changed = np.any([np.diff(values) != 0 for values in kept], axis=0)
+    np.testing.assert_array_equal(own.first, [True, *changed])
+    again = part.places(order, np.array([-1, part.operations]))
+    assert again.term.tolist() == [own.term[-1], own.term[0]]
+    zeros = whole.activations[own.image, own.position, own.term] == 0
+    assert part.zero_share == pytest.approx(zeros.mean())
+    assert whole.part(np.ones((TERMS, OUTPUTS), np.bool_)) is whole
+
+
+def test_the_histogram_of_a_part() -> None:
+    mine = np.zeros((TERMS, OUTPUTS), np.bool_)
+    mine[1, 2] = True
+    layer = small_layer().part(mine)
+    runs = layer.runs(parse("exact"), order="histogram", pairs=4000, seed=1)
+    assert {int(b) for run in runs for b in run.b} == {int(layer.weights[1, 2])}
+    values, counts = np.unique(np.concatenate([run.a for run in runs]), return_counts=True)
+    expected, frequency = np.unique(layer.activations[:, :, 1], return_counts=True)
+    np.testing.assert_array_equal(values, expected)
+    np.testing.assert_allclose(counts / counts.sum(), frequency / frequency.sum(), atol=0.03)
+
+
 @pytest.mark.parametrize(("order", "changes"), [("weight-stationary", 1 / POSITIONS), ("output-stationary", 1.0)])
 def test_how_often_the_weight_changes(order: Order, changes: float) -> None:
     runs = small_layer(-128, 127).runs(parse("exact"), order=order, pairs=640, seed=0)
@@ -164,6 +200,9 @@ def test_operands_of_the_network(characterized: Characterized) -> None:
     np.testing.assert_array_equal(operands["conv1"].activations, exact["conv1"].activations)
     # Behind conv1, the products have changed the activations.
     assert (operands["conv2"].activations != exact["conv2"].activations).any()
+    by_layer = layer_operands(network, images, tables={"conv1": record.table})
+    np.testing.assert_array_equal(by_layer["conv2"].activations, operands["conv2"].activations)
+    assert (by_layer["conv3"].activations != operands["conv3"].activations).any()
     histogram = operand_histograms(network, images, record.table)["linear"]
     layer = operands["linear"]
     for code in (0, 1, 127):
@@ -223,10 +262,14 @@ def test_command_prints_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert "stationary" not in output
 
 
-def test_the_example_of_the_guide_runs(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_examples_of_the_guide_run(capsys: pytest.CaptureFixture[str]) -> None:
     guide = Path(__file__).parents[1] / "docs" / "workloads.md"
-    (example,) = re.findall(r"```python\n(.*?)```", guide.read_text(encoding="utf-8"), re.DOTALL)
-    exec(compile(example, str(guide), "exec"), {})
-    energy, ratio = map(float, capsys.readouterr().out.split())
-    assert energy > 0
+    element, own = re.findall(r"```python\n(.*?)```", guide.read_text(encoding="utf-8"), re.DOTALL)
+    printed = []
+    for example in (element, own):
+        exec(compile(example, str(guide), "exec"), {})
+        printed.append([float(word) for word in capsys.readouterr().out.split()])
+    (energy, share), (alone, ratio) = printed
+    assert energy > alone > 0
+    assert 0 < share < 0.5
     assert ratio > 1

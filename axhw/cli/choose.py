@@ -83,7 +83,8 @@ def command(
         report(0, 1, "operands of the layers")
         network = bench.quantized(signed=palette.signed)
         histograms = operand_histograms(network, bench.data.train.limited(_IMAGES).images)
-    choices = choose_by_operands(palette, histograms, network.multiplications, budget)
+    counts = {name: round(count) for name, count in network.multiplications.items()}
+    choices = choose_by_operands(palette, histograms, counts, budget)
     energies = [mean_energy_fj(palette, choices, by_operands=by_operands) for by_operands in (True, False)]
     files = []
     if folder is not None:

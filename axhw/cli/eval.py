@@ -130,6 +130,7 @@ def command(
         model=model, data=data, root=data_dir, images=images, calibration=Calibration(method=calibration)
     )
     chosen = None if layers is None else select_layers(bench.graph, layers)
+    gates = bool(bench.graph.gate_nodes)
 
     def make(multiplier: NamedMultiplier) -> DesignRecord:
         return multiplier.measured(library=source, engine=yosys, store=store)
@@ -174,7 +175,7 @@ def command(
             result = bench.evaluate(
                 record,
                 layers=chosen,
-                exact_energy_fj=None if chosen is None else exact_energy_fj(signed),
+                exact_energy_fj=exact_energy_fj(signed) if chosen is not None or gates else None,
                 tune=tune,
                 compensate=compensate,
                 progress=advance,
@@ -191,7 +192,7 @@ def command(
         document: dict[str, Any] = {"sensitivities": layer_rows} if each_layer else {"evaluations": rows}
         print_json(document | {"peak_memory_mb": peak_memory_mb(), "files": [str(path) for path in files]})
         return
-    _print(rows, layer_rows)
+    _print(rows, layer_rows, usual="all product layers but those of gates" if gates else "all product layers")
     if (peak := peak_memory_mb()) is not None:
         stdout().print(f"[dim]peak memory {peak:,.0f} MB[/dim]")
     for path in files:
@@ -235,7 +236,7 @@ def _write(rows: list[dict[str, Any]], layer_rows: list[dict[str, Any]], folder:
     return files
 
 
-def _print(rows: list[dict[str, Any]], layer_rows: list[dict[str, Any]]) -> None:
+def _print(rows: list[dict[str, Any]], layer_rows: list[dict[str, Any]], *, usual: str) -> None:
     console = stdout()
     first = (rows or layer_rows)[0]
     console.print(f"{first['network']} on {first['dataset']}, {first['split']} split: {first['images']:,} images")
@@ -253,8 +254,8 @@ def _print(rows: list[dict[str, Any]], layer_rows: list[dict[str, Any]]) -> None
         energy = row["energy_nj_per_inference"]
         table.add_row(row["name"], *shares, "-" if energy is None else f"{energy:,.1f} nJ")
     console.print(table)
-    notes = f"{first['multiplications']:,} multiplications an inference; energy of the multiplications alone"
-    used = "all product layers" if first["layers"] is None else f"{first['layers']}, exact products elsewhere"
+    notes = f"{first['multiplications']:,.0f} multiplications an inference; energy of the multiplications alone"
+    used = usual if first["layers"] is None else f"{first['layers']}, exact products elsewhere"
     compensated = f"; errors compensated by {first['compensated']}" if first["compensated"] else ""
     if first["tuned"]:
         compensated = f"; weights tuned ({first['tuned']}){compensated}"

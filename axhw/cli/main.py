@@ -33,6 +33,8 @@ _COMMANDS = {
     "eval": "evaluate a network with a multiplier",
     "choose": "choose the multiplier of each layer by the operands it sees",
     "search": "search for the multiplier of every layer, filter or kernel of a network",
+    "retrain": "train a network further with the multipliers it will be run with",
+    "moe": "train, evaluate and search networks with experts",
     "reproduce": "make published experiments again on our own hardware numbers",
     "workload": "measure the energy of a multiplier over the operands of a network",
     "fpga": "count the FPGA resources of a design",

@@ -35,7 +35,7 @@ def network_options(command: Command) -> Command:
             default="digits_cnn",
             show_default=True,
             metavar="NAME|FILE",
-            help=f"Network: {', '.join(GRAPHS)}, or a .onnx or .safetensors file.",
+            help=f"Network: {', '.join(GRAPHS)}, with experts as in resnet20_hard4, or a .onnx or .safetensors file.",
         ),
     ):
         command = option(command)

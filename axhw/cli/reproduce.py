@@ -15,7 +15,7 @@ from axhw.store import Store
 from axhw.synth.engines import find_engine
 from axhw.synth.libraries import load_library
 
-_MAX_DNN = Path("axhw-max-dnn")
+_MAX_DNN, _AXMOE = Path("axhw-max-dnn"), Path("axhw-axmoe")
 
 
 @click.group("reproduce")
@@ -37,6 +37,7 @@ def command() -> None:
     show_default=True,
     help="Folder of the results and finished parts; a run that was stopped goes on from there.",
 )
+@click.option("--retrain", is_flag=True, help="Retrain the points that save most, with PyTorch. A GPU saves hours.")
 @library_option
 @engine_option
 @json_option
@@ -48,6 +49,7 @@ def max_dnn(
     seed: int,
     data_dir: Path | None,
     out: Path,
+    retrain: bool,
     library: str,
     engine: str | None,
     as_json: bool,
@@ -62,13 +64,17 @@ def max_dnn(
     from axhw.experiments.max_dnn.plan import FULL, QUICK
     from axhw.experiments.max_dnn.report import write_results
     from axhw.experiments.max_dnn.run import Experiment
+    from axhw.train.extra import choose_device
 
+    device = choose_device("auto") if retrain else None
     given = {"evaluations": evaluations, "images": images, "test_images": test_images, "seed": seed}
     chosen = {name: value for name, value in given.items() if value is not None}
     plan = dataclasses.replace(QUICK if quick else FULL, **chosen)  # type: ignore[arg-type]
     flow = Flow(library=load_library(library), engine=find_engine(engine), store=Store.default())
     with progress() as report:
-        experiment = Experiment(plan=plan, folder=output_folder(out), flow=flow, root=data_dir, progress=report)
+        experiment = Experiment(
+            plan=plan, folder=output_folder(out), flow=flow, root=data_dir, device=device, progress=report
+        )
         document = experiment.run()
         files = write_results(document, out)
     if as_json:
@@ -77,12 +83,98 @@ def max_dnn(
     _print(document, files)
 
 
-def _print(document: dict[str, Any], files: list[Path]) -> None:
+@command.command("axmoe")
+@click.option("--quick", is_flag=True, help="Small networks that come with axhw, on digits: a minute instead of hours.")
+@click.option("--weights", type=click.Path(path_type=Path), default=None, help="Folder of networks trained before.")
+@click.option("--evaluations", type=click.IntRange(min=1), default=None, help="Configurations of each search.")
+@click.option("--test-images", type=click.IntRange(min=1), default=None, help="Test images. [all]")
+@click.option("--array", type=click.IntRange(min=1, max=32), default=None, help="Rows and columns of systolic arrays.")
+@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of the searches.")
+@click.option("--data-dir", type=click.Path(path_type=Path), default=None, help="Folder to look for data sets in.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=_AXMOE,
+    show_default=True,
+    help="Folder of results, retrained weights and finished parts; a run that was stopped goes on from there.",
+)
+@library_option
+@engine_option
+@json_option
+def axmoe(
+    quick: bool,
+    weights: Path | None,
+    evaluations: int | None,
+    test_images: int | None,
+    array: int | None,
+    seed: int,
+    data_dir: Path | None,
+    out: Path,
+    library: str,
+    engine: str | None,
+    as_json: bool,
+) -> None:
+    """AxMoE (arXiv 2605.04754): approximate multipliers inside networks with experts.
+
+    Every network with every circuit, as it is, compensated and retrained, its cost and its hardware; whether bias,
+    gates or single experts explain the losses; a multiplier for each expert; and the paper's claims beside all that.
+    Networks are trained and retrained with `axhw moe train`; what has no weights is left out and named.
+    """
+    # Only this command needs all of it.
+    from axhw.experiments.axmoe.plan import FULL, QUICK
+    from axhw.experiments.axmoe.report import write_results
+    from axhw.experiments.axmoe.run import Experiment
+
+    plan = dataclasses.replace(QUICK if quick else FULL, seed=seed)
+    if test_images is not None:
+        plan = dataclasses.replace(plan, test_images=test_images)
+    if evaluations is not None:
+        plan = dataclasses.replace(plan, searches=dataclasses.replace(plan.searches, evaluations=evaluations))
+    if array is not None:
+        plan = dataclasses.replace(plan, arrays=dataclasses.replace(plan.arrays, side=array))
+    with progress() as report:
+        experiment = Experiment(
+            plan=plan,
+            folder=output_folder(out),
+            library=load_library(library),
+            engine=find_engine(engine),
+            store=Store.default(),
+            weights=weights,
+            root=data_dir,
+            progress=report,
+        )
+        document = experiment.run()
+        files = write_results(document, out)
+    if as_json:
+        print_json(document | {"peak_memory_mb": peak_memory_mb(), "files": [str(path) for path in files]})
+        return
+    _print_claims(document)
+    console = stdout()
+    for lacking in document["missing"]["claims"]:
+        console.print(f"[bold]left out[/bold]  {lacking['claim']}", soft_wrap=True)
+        console.print(f"  lacks {lacking['lacks']}", soft_wrap=True, highlight=False)
+    table = plain_table("network", "circuit", "cost", "int8", "as is", "bias", "affine", "study", "ours", left=2)
+    for row in document["cells"]:
+        named = ("int8", "", "bias", "affine", "study", "ours")
+        shares = (row[f"{name}_accuracy" if name else "accuracy"] for name in named)
+        cells = ("-" if share is None else f"{100 * share:.2f} %" for share in shares)
+        table.add_row(row["network"], row["circuit"], f"{row['published_cost']:.3f}", *cells)
+    console.print(table)
+    for path in files:
+        console.print(f"[dim]{path}[/dim]", soft_wrap=True)
+
+
+def _print_claims(document: dict[str, Any]) -> None:
     console = stdout()
     for claim in document["claims"]:
         console.print(f"[bold]{'met' if claim['met'] else 'not met'}[/bold]  {claim['claim']}", soft_wrap=True)
         console.print(f"  paper: {claim['paper']}; here: {claim['ours']}", soft_wrap=True, highlight=False)
         console.print(f"  [dim]{claim['basis']}[/dim]", soft_wrap=True, highlight=False)
+
+
+def _print(document: dict[str, Any], files: list[Path]) -> None:
+    console = stdout()
+    _print_claims(document)
     table = plain_table("network", "designs", "compensation", "level", "loss at most", "saved", "test loss", left=4)
     for row in document["savings"]:
         if row["energy_saved_pct"] is not None:

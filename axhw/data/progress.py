@@ -6,13 +6,14 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
 
 @contextmanager
 def progress_bar(what: str, *, total: int, done: int = 0) -> Iterator[Callable[[int], None]]:
     """A bar on a terminal, one line elsewhere; the block calls what it gets with each number of steps done since."""
+    # Machines that only train need not have it.
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
     console = Console(stderr=True)
     if not console.is_terminal:
         print(f"axhw: {what}", file=sys.stderr)

@@ -62,7 +62,25 @@ class LayerTables:
 
 
 Tables: TypeAlias = ProductTable | Mapping[str, ProductTable | LayerTables]
-"""One table for all product layers, or tables by the layer's name; layers without one multiply exactly."""
+"""One table for all product layers but those of gates, or tables by the layer's name; layers without one multiply
+exactly."""
+
+
+def approximated_layers(graph: Graph, *, attention: bool = False) -> tuple[str, ...]:
+    """The product layers that are approximate unless one says otherwise: all but those that lead to gates alone.
+
+    Parameters
+    ----------
+    graph : Graph
+    attention : bool
+        Whether products of two activations count, too.
+    """
+    gates = {node.name for node in graph.gate_nodes}
+    return tuple(
+        node.name
+        for node in graph.product_nodes
+        if node.name not in gates and (attention or isinstance(node.layer, WeightLayer))
+    )
 
 
 def assign(tables: Tables | None, *, graph: Graph, signed: bool) -> dict[str, LayerTables]:
@@ -71,7 +89,8 @@ def assign(tables: Tables | None, *, graph: Graph, signed: bool) -> dict[str, La
     Parameters
     ----------
     tables : ProductTable, or mapping of layer name to ProductTable or LayerTables, or None
-        One table is for all layers; a mapping may leave layers out.
+        One table is for all layers but those of gates (`approximated_layers`); a mapping may leave layers out, or name
+        those of gates, too.
     graph : Graph
     signed : bool
         Signedness of the network's codes.
@@ -85,7 +104,8 @@ def assign(tables: Tables | None, *, graph: Graph, signed: bool) -> dict[str, La
     if tables is None:
         return {}
     layers = tuple(node.name for node in graph.product_nodes)
-    chosen = dict(tables) if isinstance(tables, Mapping) else dict.fromkeys(layers, tables)
+    usual = approximated_layers(graph, attention=True)
+    chosen = dict(tables) if isinstance(tables, Mapping) else dict.fromkeys(usual, tables)
     assigned: dict[str, LayerTables] = {}
     for layer, choice in chosen.items():
         if layer not in layers:

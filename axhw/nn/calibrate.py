@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from axhw.errors import AxhwError
+from axhw.nn.graph import INPUT
 from axhw.nn.layers.base import Reals
 from axhw.nn.network import Images, Network, Range
 from axhw.nn.quantize import Quantization
@@ -69,7 +70,9 @@ def measure_ranges(
     symmetric: bool | None,
     batch: int = 64,
 ) -> dict[str, Range]:
-    """Lowest and highest value to be represented of each tensor.
+    """Lowest and highest value to be represented of each tensor; what a layer fixes beforehand is not measured.
+
+    An expert that none of the images chooses is measured on all of them.
 
     Parameters
     ----------
@@ -90,7 +93,9 @@ def measure_ranges(
     """
     if not len(images):
         raise AxhwError("Expected at least one calibration image, found none.")
-    wanted = tuple(tensors)
+    names = tuple(tensors)
+    fixed = {name: limits for name in names if (limits := _fixed_range(network, name)) is not None}
+    wanted = tuple(name for name in names if name not in fixed)
     ranges: dict[str, Range] = {}
 
     def widen(name: str, values: Reals) -> None:
@@ -98,6 +103,8 @@ def measure_ranges(
         ranges[name] = (min(low, float(values.min())), max(high, float(values.max())))
 
     _observe(network, images, wanted, widen, batch)
+    unseen = tuple(name for name in wanted if name not in ranges)
+    _observe(network, images, unseen, widen, batch, dense=True)
     for name in wanted:
         low, high = ranges[name]
         if not max(-low, high) > 0:
@@ -106,13 +113,14 @@ def measure_ranges(
                 "use more images, or check their normalisation."
             )
     if calibration.method == "minmax":
-        return ranges
+        return ranges | fixed
     counts = {name: np.zeros(_BINS, np.int64) for name in wanted}
 
     def count(name: str, values: Reals) -> None:
         counts[name] += np.histogram(values, bins=_BINS, range=ranges[name])[0]
 
-    _observe(network, images, wanted, count, batch)
+    _observe(network, images, tuple(name for name in wanted if name not in unseen), count, batch)
+    _observe(network, images, unseen, count, batch, dense=True)
     chosen: dict[str, Range] = {}
     for name in wanted:
         histogram = _Histogram(low=ranges[name][0], high=ranges[name][1], counts=counts[name])
@@ -120,12 +128,25 @@ def measure_ranges(
             chosen[name] = _percentile_range(histogram, calibration.percentile)
         else:
             chosen[name] = _least_error_range(histogram, signed=signed, symmetric=symmetric)
-    return chosen
+    return chosen | fixed
+
+
+def _fixed_range(network: Network, name: str) -> Range | None:
+    return None if name == INPUT else network.graph[name].layer.fixed_range
 
 
 def _observe(
-    network: Network, images: Images, wanted: tuple[str, ...], see: Callable[[str, Reals], None], batch: int
+    network: Network,
+    images: Images,
+    wanted: tuple[str, ...],
+    see: Callable[[str, Reals], None],
+    batch: int,
+    *,
+    dense: bool = False,
 ) -> None:
+    """Show the values of some tensors, of experts those computed, or all of them with `dense`."""
+    if not wanted:
+        return
     names = frozenset(wanted)
 
     def observe(name: str, values: Reals) -> None:
@@ -133,7 +154,7 @@ def _observe(
             see(name, values)
 
     for start in range(0, len(images), batch):
-        network.forward(images[start : start + batch], dtype=np.float64, observe=observe)
+        network.forward(images[start : start + batch], dtype=np.float64, observe=observe, dense=dense)
 
 
 def _percentile_range(histogram: _Histogram, percentile: float) -> Range:

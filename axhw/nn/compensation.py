@@ -10,7 +10,8 @@ bias     -round(mean error) is added to each output; the error is that of the la
 affine   each output also gets a factor, so that over the same images its sums have slope 1 over those of the network
          with exact products, and their mean. That takes back what the layers before have done to its inputs, too
 
-Where all outputs share one factor, as with one weight scale for a layer, only the bias is free.
+Where all outputs share one factor, as with one weight scale for a layer, only the bias is free. Experts learn from the
+rows chosen for them, on the way with tables; one that no image chooses stays as it is.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from axhw.nn.executor import Value, channels_last
 from axhw.nn.graph import INPUT, Node
 from axhw.nn.layer_sums import SumExecutor, SumMoments
 from axhw.nn.layers.base import WeightLayer
+from axhw.nn.layers.routing import Gate
 from axhw.nn.network import Images
 from axhw.nn.operand_statistics import check_sample
 from axhw.nn.quantize import IntArray
@@ -39,7 +41,8 @@ COMPENSATIONS: tuple[Compensation, ...] = get_args(Compensation)
 LARGEST_FACTOR = 2.0
 """Sums whose slope is further from 1 have lost their signal: a larger factor would restore noise."""
 
-_Batches: TypeAlias = dict[str, list[Value]]
+Batches: TypeAlias = dict[str, list[Value]]
+"""Tensors of several batches by name."""
 
 
 def compensated(
@@ -93,6 +96,8 @@ def corrected(product: QuantizedProduct, moments: SumMoments, *, method: Compens
         Of the sums with tables, beside those they should be.
     method : {"bias", "affine"}
     """
+    if not moments.positions:
+        return product
     return _affine(product, moments) if method == "affine" else _biased(product, moments)
 
 
@@ -116,31 +121,39 @@ class _Walk(SumExecutor):
     def through(self, images: list[Images]) -> QuantizedNetwork:
         """The corrected network, from batches of images."""
         codes = [channels_last(self.network.input.encode(batch)) for batch in images]
-        values: _Batches = {INPUT: codes}
-        references: _Batches = {INPUT: codes} if self._affine else values
+        values: Batches = {INPUT: codes}
+        references: Batches = {INPUT: codes} if self._affine else values
         for node in self.network.graph:
             if isinstance(node.layer, WeightLayer) and (self._affine or node.name in self._assigned):
-                moments = self._moments(node, values[node.inputs[0]], references[node.inputs[0]])
+                moments = self._moments(node, values, references)
                 product = self.network.products[node.name]
                 self.correct(node.name, corrected(product, moments, method="affine" if self._affine else "bias"))
             _advance(self, node, values)
             if self._affine:
                 _advance(self._exact, node, references)
+                if isinstance(node.layer, Gate):
+                    # Sums are compared row by row, so experts have to get the same rows on both ways.
+                    references[node.name] = values[node.name]
         return self.network
 
-    def _moments(self, node: Node, inputs: list[Value], references: list[Value]) -> SumMoments:
-        """Of the sums with tables on `inputs`, and with exact products on `references`."""
+    def _moments(self, node: Node, values: Batches, references: Batches) -> SumMoments:
+        """Of the sums with tables on `values`, and with exact products on `references`."""
         first, *others = (
             SumMoments.of(self.sums(node, x), self._exact.sums(node, reference))
-            for x, reference in zip(inputs, references)
+            for (x,), (reference,) in zip(batch_inputs(self, node, values), batch_inputs(self._exact, node, references))
         )
         return sum(others, first)
 
 
-def _advance(executor: SumExecutor, node: Node, values: _Batches) -> None:
+def batch_inputs(executor: SumExecutor, node: Node, values: Batches) -> list[tuple[Value, ...]]:
+    """What a node takes of each batch."""
+    batches = zip(*(values[name] for name in node.sources))
+    return [executor.inputs(node, dict(zip(node.sources, tensors))) for tensors in batches]
+
+
+def _advance(executor: SumExecutor, node: Node, values: Batches) -> None:
     """Run a node on all batches, and let go of what no later one takes."""
-    batches = zip(*(values[name] for name in node.inputs))
-    values[node.name] = [executor.run(node, inputs) for inputs in batches]
+    values[node.name] = [executor.run(node, inputs) for inputs in batch_inputs(executor, node, values)]
     for name in executor.network.graph.last_use[node.name]:
         del values[name]
 

@@ -35,7 +35,7 @@ from axhw.nn.graph import Node
 from axhw.nn.layer_sums import SumExecutor, SumMoments
 from axhw.nn.layers.base import WeightLayer
 from axhw.nn.network import Images
-from axhw.nn.operand_statistics import FloatArray, OperandStatistics, check_sample
+from axhw.nn.operand_statistics import FloatArray, OperandStatistics, check_sample, observe_all
 from axhw.nn.quantized import QuantizedNetwork, QuantizedProduct
 from axhw.sim.product_table import ProductTable
 
@@ -187,12 +187,11 @@ def measured_errors(
     moments: dict[str, SumMoments] = {}
 
     def observe(node: Node, inputs: tuple[Value, ...], output: Value) -> None:
-        if isinstance(node.layer, WeightLayer) and node.name in assigned:
-            part = SumMoments.of(approximate.sums(node, inputs[0]), exact.sums(node, inputs[0]))
-            moments[node.name] = moments[node.name] + part if node.name in moments else part
+        part = SumMoments.of(approximate.sums(node, inputs[0]), exact.sums(node, inputs[0]))
+        moments[node.name] = moments[node.name] + part if node.name in moments else part
 
-    for start in range(0, len(images), batch):
-        exact(images[start : start + batch], observe=observe)
+    layers = tuple(name for name in assigned if name in network.products)
+    observe_all(exact, images, observe, layers=layers, batch=batch)
     return {
         name: LayerError(
             mean=found.mean_error,

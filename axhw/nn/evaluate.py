@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias
 
 import numpy as np
@@ -13,8 +14,8 @@ import numpy.typing as npt
 from axhw.data.dataset import Dataset
 from axhw.errors import AxhwError
 from axhw.nn.assignment import Tables
-from axhw.nn.executor import Executor
-from axhw.nn.graph import Graph
+from axhw.nn.executor import Executor, Value
+from axhw.nn.graph import Graph, Node
 from axhw.nn.layers.base import WeightLayer
 from axhw.nn.network import Images
 from axhw.nn.quantized import QuantizedNetwork
@@ -46,8 +47,8 @@ class EvaluationResult:
         Of the integer network with the given tables.
     agreement : float
         Share of images that the tables put into the same class as exact products do.
-    layer_multiplications : mapping of layer name to int
-        For one image.
+    layer_multiplications : mapping of layer name to float
+        For one image; of experts those done, on average over the images. Whole numbers elsewhere.
     energy_nj : float or None
         Energy of the multiplications for one image; no additions, memory or control. None without `energy_fj`.
     """
@@ -62,11 +63,11 @@ class EvaluationResult:
     exact_accuracy: float
     approximate_accuracy: float
     agreement: float
-    layer_multiplications: Mapping[str, int]
+    layer_multiplications: Mapping[str, float]
     energy_nj: float | None
 
     @property
-    def multiplications(self) -> int:
+    def multiplications(self) -> float:
         """For one image, all layers."""
         return sum(self.layer_multiplications.values())
 
@@ -125,11 +126,12 @@ def batch_size(graph: Graph) -> int:
 
     Accuracy does not depend on it.
     """
-    largest = max(math.prod(shape) for shape in graph.shapes.values())
+    largest = math.prod(graph.input_shape)
     for node in graph:
+        size = math.prod(graph.shapes[node.name])
         if isinstance(node.layer, WeightLayer):
-            products = graph.multiplications[node.name] // (node.layer.outputs // node.layer.groups)
-            largest = max(largest, products)
+            size = max(size, graph.multiplications[node.name] // (node.layer.outputs // node.layer.groups))
+        largest = max(largest, graph.most_rows(node.name) * size)
     return max(1, min(_MOST_IMAGES, _LARGEST_TENSOR // largest))
 
 
@@ -154,7 +156,8 @@ def evaluate(
     tables : ProductTable, or mapping of layer name to ProductTable or LayerTables, or None
         One table for all product layers, or tables for each layer named; all others multiply exactly.
     energy_fj : float, or mapping of layer name to float, optional
-        Mean energy of one multiplication, for all layers or for each product layer.
+        Mean energy of one multiplication, for all layers or for each product layer. Those of experts are counted as
+        they are done.
     batch : int, optional
         Images at a time, by default few enough for the memory of any machine.
     compared_with : Reference, optional
@@ -170,7 +173,7 @@ def evaluate(
         For images of another shape, labels that are no class of the network, tables that do not fit it, or energies
         that are not finite, below 0 or missing for a layer.
     """
-    energy_nj = _energy_nj(network.multiplications, energy_fj)
+    by_layer_fj = _by_layer_fj(network.multiplications, energy_fj)
     classes = network.graph.classes
     if int(data.labels.max()) >= classes:
         raise AxhwError(
@@ -178,7 +181,14 @@ def evaluate(
         )
     size = batch_size(network.graph) if batch is None else batch
     run = Executor(network, tables, threads=threads)
-    found = classify(run, data, batch=size, progress=progress)
+    rows = dict.fromkeys(network.multiplications, 0)
+
+    def count(node: Node, inputs: tuple[Value, ...], output: Value) -> None:
+        if node.name in rows:
+            rows[node.name] += len(output)
+
+    found = classify(partial(run, observe=count), data, batch=size, progress=progress)
+    multiplications = _per_image(network.graph, rows, len(data))
     known = compared_with if compared_with is not None else reference(network, data)
     return EvaluationResult(
         network=network.graph.name,
@@ -191,8 +201,8 @@ def evaluate(
         exact_accuracy=_share(known.exact_classes == data.labels),
         approximate_accuracy=_share(found == data.labels),
         agreement=_share(found == known.exact_classes),
-        layer_multiplications=network.multiplications,
-        energy_nj=energy_nj,
+        layer_multiplications=multiplications,
+        energy_nj=_energy_nj(multiplications, by_layer_fj),
     )
 
 
@@ -200,7 +210,18 @@ def _share(right: npt.NDArray[np.bool_]) -> float:
     return int(np.count_nonzero(right)) / len(right)
 
 
-def _energy_nj(multiplications: Mapping[str, int], energy_fj: float | Mapping[str, float] | None) -> float | None:
+def _per_image(graph: Graph, rows: Mapping[str, int], images: int) -> dict[str, float]:
+    """Multiplications done for one image, from the rows that each layer computed for some images."""
+    found: dict[str, float] = {}
+    for name, count in rows.items():
+        total = graph.multiplications[name] * count
+        found[name] = total / images if total % images else total // images
+    return found
+
+
+def _by_layer_fj(
+    multiplications: Mapping[str, float], energy_fj: float | Mapping[str, float] | None
+) -> Mapping[str, float] | None:
     if energy_fj is None:
         return None
     by_layer = energy_fj if isinstance(energy_fj, Mapping) else dict.fromkeys(multiplications, energy_fj)
@@ -214,4 +235,10 @@ def _energy_nj(multiplications: Mapping[str, int], energy_fj: float | Mapping[st
             raise AxhwError(
                 f"Expected a finite energy of at least 0 fJ per multiplication, found {energy} for {layer}."
             )
-    return _NJ_PER_FJ * sum(count * by_layer[layer] for layer, count in multiplications.items())
+    return by_layer
+
+
+def _energy_nj(multiplications: Mapping[str, float], by_layer_fj: Mapping[str, float] | None) -> float | None:
+    if by_layer_fj is None:
+        return None
+    return _NJ_PER_FJ * sum(count * by_layer_fj[layer] for layer, count in multiplications.items())

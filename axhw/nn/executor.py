@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeAlias
 
@@ -24,6 +24,7 @@ from axhw.nn.layers.products import Conv2d, MatMul
 from axhw.nn.network import Images
 from axhw.nn.quantize import Float32Array, IntArray, Quantization
 from axhw.nn.quantized import ACCUMULATOR_BITS, QuantizedNetwork
+from axhw.nn.routing import node_inputs
 
 # Codes where a tensor has some, else float32: which of the two, only the names in `codings` say.
 Value: TypeAlias = npt.NDArray[Any]
@@ -68,13 +69,15 @@ class Executor:
             node.name: self._parameters(node) for node in network.graph if not isinstance(node.layer, WeightLayer)
         }
         self._dead = network.graph.last_use
+        gates = {node.route.gate for node in network.graph if node.route is not None}
+        self._zeros = {name: int(network.codings[name].zero_point) for name in gates if name in network.codings}
 
     @property
     def plans(self) -> dict[str, str]:
         """The kernel of each layer with weights."""
         return {name: multiplication.plan.kernel for name, multiplication in self._multiplications.items()}
 
-    def __call__(self, images: Images, *, observe: Observer | None = None) -> Float32Array:
+    def __call__(self, images: Images, *, observe: Observer | None = None, dense: bool = False) -> Float32Array:
         """The network's output for a batch, logits for a classifier.
 
         Parameters
@@ -82,32 +85,42 @@ class Executor:
         images : float array, shape (B, *input_shape)
         observe : callable, optional
             Called behind each node with the node, its inputs and its output: codes where the tensor has some, else
-            real values. What a clip cuts off is cut off in the output of the layer before it.
+            real values. What a clip cuts off is cut off in the output of the layer before it. Nodes of experts take
+            and make the rows chosen for them; those without any are left out.
+        dense : bool
+            Let every expert compute all rows, so that observers see what it would do. The result is the same.
 
         Returns
         -------
         float32 array, shape (B, *output shape)
         """
         self.network.graph.check_images(images)
-        return self.on_codes(channels_last(self.network.input.encode(images)), observe=observe)
+        codes = channels_last(self.network.input.encode(images))
+        return self.on_codes(codes, observe=observe, dense=dense)
 
-    def on_codes(self, codes: Value, *, observe: Observer | None = None) -> Float32Array:
+    def on_codes(self, codes: Value, *, observe: Observer | None = None, dense: bool = False) -> Float32Array:
         """The same from images in codes, with the channels of a pixel beside each other (`channels_last`)."""
         graph = self.network.graph
         values: dict[str, Value] = {INPUT: codes}
         for node in graph:
-            inputs = tuple(values[name] for name in node.inputs)
+            inputs = self.inputs(node, values, dense=dense)
             values[node.name] = output = self._run(node, inputs)
-            if observe is not None:
+            if observe is not None and not _idle(node, inputs):
                 observe(node, inputs, output)
             for name in self._dead[node.name]:
                 del values[name]
         result = values[graph.output]
         return result.astype(np.float32, copy=False)
 
+    def inputs(self, node: Node, values: Mapping[str, Value], *, dense: bool = False) -> tuple[Value, ...]:
+        """What a node takes of the tensors made so far: see `axhw.nn.routing.node_inputs`."""
+        return node_inputs(self.network.graph, node, values, zeros=self._zeros, dense=dense)
+
     def _run(self, node: Node, inputs: tuple[Value, ...]) -> Value:
         layer, codings = node.layer, self.network.codings
         target = codings.get(node.name)
+        if _idle(node, inputs):
+            return np.empty((0, *self.network.graph.shapes[node.name]), np.float32 if target is None else target.dtype)
         if isinstance(layer, WeightLayer):
             return self._weigh(node, layer, inputs[0], target)
         if isinstance(layer, MatMul):
@@ -206,9 +219,13 @@ class Executor:
         """A product of activations: each matrix of the stack has weights of its own, so nothing can be prepared."""
         first, second = (self.network.codings[name] for name in node.inputs)
         given = self._assigned.get(node.name)
-        table = given.tables[0] if given is not None else exact_products(first.dtype, second.dtype)
         a, b = (value.reshape(-1, *value.shape[-2:]) for value in inputs)
-        sums = np.stack([gemm(x, y, table, threads=self._threads) for x, y in zip(a, b)]).astype(np.int64)
+        if given is None or given.tables[0].is_exact:
+            # Whole numbers far below 2^53 have no rounding, in whatever order they are added.
+            sums = np.matmul(a.astype(np.float64), b.astype(np.float64)).astype(np.int64)
+        else:
+            table = given.tables[0]
+            sums = np.stack([gemm(x, y, table, threads=self._threads) for x, y in zip(a, b)]).astype(np.int64)
         zero_a, zero_b = int(first.zero_point), int(second.zero_point)
         sums -= zero_b * a.sum(axis=2, dtype=np.int64)[:, :, None] + zero_a * b.sum(axis=1, dtype=np.int64)[:, None]
         sums += a.shape[2] * zero_a * zero_b
@@ -261,6 +278,11 @@ def channels_last(x: Value) -> Value:
         return x
     moved: Value = np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
     return moved
+
+
+def _idle(node: Node, inputs: tuple[Value, ...]) -> bool:
+    """Whether a node belongs to an expert that no row was given to."""
+    return node.route is not None and not len(inputs[0])
 
 
 def _clips_behind(network: QuantizedNetwork) -> dict[str, str]:

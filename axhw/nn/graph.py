@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,9 +12,26 @@ import numpy.typing as npt
 
 from axhw.errors import AxhwError
 from axhw.nn.layers.base import Layer, ProductLayer, Shape, WeightLayer
+from axhw.nn.layers.routing import Combine, Gate
 
 INPUT = "input"
 """Name of the tensor that holds the images."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    """To which expert a node belongs.
+
+    Attributes
+    ----------
+    gate : str
+        Node of the `Gate` whose weights say which rows are given to which expert. Rows are images for weights
+        (experts,) and tokens for weights (tokens, experts).
+    expert : int
+    """
+
+    gate: str
+    expert: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,11 +45,20 @@ class Node:
     layer : Layer
     inputs : tuple of str
         Tensors it takes: `INPUT` or names of nodes.
+    route : Route or None
+        Of a node of an expert, which computes only the rows that the gate gives to that expert: its shapes are those
+        of one row. Of inputs that belong to no expert it takes the rows; others must belong to the same one.
     """
 
     name: str
     layer: Layer
     inputs: tuple[str, ...]
+    route: Route | None = None
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """All tensors that it needs: its inputs, and the weights of its gate."""
+        return self.inputs if self.route is None else (*self.inputs, self.route.gate)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +75,8 @@ class Graph:
     Raises
     ------
     AxhwError
-        For an empty graph, names given twice, inputs that no node before makes, layers that don't fit each other.
+        For an empty graph, names given twice, inputs that no node before makes, layers that don't fit each other, and
+        experts that are not between a gate and a `Combine` of the same gate.
     """
 
     name: str
@@ -60,7 +88,7 @@ class Graph:
             raise AxhwError(f"Expected at least one layer in {self.name}, found none.")
         known = {INPUT}
         for node in self.nodes:
-            missing = [name for name in node.inputs if name not in known]
+            missing = [name for name in node.sources if name not in known]
             if missing:
                 raise AxhwError(f"Expected the inputs of {node.name} to be made before it, found {missing[0]!r}.")
             if node.name in known:
@@ -69,6 +97,8 @@ class Graph:
                 raise AxhwError(f"Expected {node.layer.arity} inputs for {node.name}, found {len(node.inputs)}.")
             known.add(node.name)
         _ = self.shapes
+        if (route := self.nodes[-1].route) is not None:
+            raise AxhwError(f"Expected a Combine behind the experts of {route.gate}, found the end of {self.name}.")
 
     def __iter__(self) -> Iterator[Node]:
         return iter(self.nodes)
@@ -87,21 +117,72 @@ class Graph:
 
     @cached_property
     def shapes(self) -> Mapping[str, Shape]:
-        """Shape of every tensor, for one image."""
+        """Shape of every tensor for one image, of those of experts for one row."""
         shapes = {INPUT: self.input_shape}
         for node in self.nodes:
             try:
-                shapes[node.name] = node.layer.output_shape(*(shapes[name] for name in node.inputs))
+                shapes[node.name] = node.layer.output_shape(*self._taken_shapes(node, shapes))
             except AxhwError as error:
                 raise AxhwError(f"In {node.name} of {self.name}: {error}") from error
         return shapes
 
+    def _taken_shapes(self, node: Node, shapes: Mapping[str, Shape]) -> tuple[Shape, ...]:
+        """Shapes of what a node takes for one image, or for one row."""
+        route = node.route
+        self._check_routes(node, shapes)
+        if route is None:
+            return tuple(shapes[name] for name in node.inputs)
+        rows = shapes[route.gate][:-1]
+        taken = []
+        for name in node.inputs:
+            shape = shapes[name]
+            if self.route_of(name) is None:
+                if shape[: len(rows)] != rows:
+                    raise AxhwError(f"Expected tensors of {rows} tokens, as {route.gate} has, found {shape} in {name}.")
+                shape = shape[len(rows) :]
+            taken.append(shape)
+        return tuple(taken)
+
+    def _check_routes(self, node: Node, shapes: Mapping[str, Shape]) -> None:
+        """Refuse experts that are not between a gate and what combines them."""
+        routes = [self.route_of(name) for name in node.inputs]
+        own = node.route
+        if isinstance(node.layer, Combine) and own is None:
+            gate = node.inputs[0]
+            self._check_gate(gate)
+            expected = [Route(gate=gate, expert=expert) for expert in range(len(routes) - 1)]
+            if routes[1:] != expected:
+                raise AxhwError(f"Expected the experts of {gate} in their order, found {', '.join(node.inputs[1:])}.")
+            return
+        if own is None:
+            for name, route in zip(node.inputs, routes):
+                if route is not None:
+                    raise AxhwError(f"Expected a Combine behind the experts of {route.gate}, found one take {name}.")
+            return
+        self._check_gate(own.gate)
+        experts = shapes[own.gate][-1]
+        if not 0 <= own.expert < experts:
+            raise AxhwError(f"Expected an expert from 0 to {experts - 1} of {own.gate}, found {own.expert}.")
+        if isinstance(node.layer, Gate | Combine):
+            raise AxhwError(f"Expected experts without gates of their own, found one in an expert of {own.gate}.")
+        for name, route in zip(node.inputs, routes):
+            if route not in (None, own):
+                raise AxhwError(f"Expected inputs of expert {own.expert} of {own.gate} or of none, found {name}.")
+
+    def _check_gate(self, name: str) -> None:
+        if name == INPUT or not isinstance(self[name].layer, Gate):
+            raise AxhwError(f"Expected experts of a Gate, found those of {name}.")
+
+    def route_of(self, tensor: str) -> Route | None:
+        """The expert that a tensor belongs to."""
+        return None if tensor == INPUT else self[tensor].route
+
     @cached_property
     def consumers(self) -> Mapping[str, tuple[Node, ...]]:
-        """The nodes that take each tensor."""
+        """The nodes that need each tensor."""
         consumers: dict[str, list[Node]] = {name: [] for name in (INPUT, *self._by_name)}
         for node in self.nodes:
-            for name in dict.fromkeys(node.inputs):
+            for name in dict.fromkeys(node.sources):
                 consumers[name].append(node)
         return {name: tuple(nodes) for name, nodes in consumers.items()}
 
@@ -122,13 +203,55 @@ class Graph:
         return {node.name: node.layer for node in self.nodes if isinstance(node.layer, WeightLayer)}
 
     @cached_property
+    def gate_nodes(self) -> tuple[Node, ...]:
+        """The gates and the nodes whose outputs lead to gates alone, in order."""
+        found: set[str] = set()
+        for node in reversed(self.nodes):
+            users = self.consumers[node.name]
+            if isinstance(node.layer, Gate) or (users and all(user.name in found for user in users)):
+                found.add(node.name)
+        return tuple(node for node in self.nodes if node.name in found)
+
+    @cached_property
     def multiplications(self) -> Mapping[str, int]:
-        """Multiplications for one image by product node."""
+        """Multiplications by product node: for one image, of nodes of experts for one row."""
         return {
-            node.name: node.layer.multiplications(*(self.shapes[name] for name in node.inputs))
+            node.name: node.layer.multiplications(*self._taken_shapes(node, self.shapes))
             for node in self.nodes
             if isinstance(node.layer, ProductLayer)
         }
+
+    @cached_property
+    def nominal_multiplications(self) -> Mapping[str, float]:
+        """Multiplications for one image by product node, if gates choose all their experts equally often.
+
+        Whole numbers are int. `axhw.nn.evaluate` counts those that are really done.
+        """
+        found: dict[str, float] = {}
+        for name, count in self.multiplications.items():
+            k, experts = self._chosen(name)
+            total = count * self.most_rows(name) * k
+            found[name] = total / experts if total % experts else total // experts
+        return found
+
+    def most_rows(self, name: str) -> int:
+        """Rows that a node computes for one image if its expert is chosen for all; 1 for nodes of no expert."""
+        route = self[name].route
+        return 1 if route is None else math.prod(self.shapes[route.gate][:-1])
+
+    def nominal_rows(self, name: str) -> float:
+        """Rows that a node computes for one image if its gate chooses all experts equally often."""
+        k, experts = self._chosen(name)
+        return self.most_rows(name) * k / experts
+
+    def _chosen(self, name: str) -> tuple[int, int]:
+        """How many experts are chosen out of how many where a node is, (1, 1) for nodes of no expert."""
+        route = self[name].route
+        if route is None:
+            return 1, 1
+        gate = self[route.gate].layer
+        assert isinstance(gate, Gate)
+        return gate.k, self.shapes[route.gate][-1]
 
     @cached_property
     def parameter_shapes(self) -> Mapping[str, Shape]:
@@ -179,10 +302,10 @@ class Builder:
         self._input_shape = input_shape
         self._nodes: list[Node] = []
 
-    def __call__(self, name: str, layer: Layer, *inputs: str) -> str:
+    def __call__(self, name: str, layer: Layer, *inputs: str, route: Route | None = None) -> str:
         """Add a node; without inputs it takes the output of the node before."""
         taken = inputs or ((self._nodes[-1].name if self._nodes else INPUT),)
-        self._nodes.append(Node(name=name, layer=layer, inputs=taken))
+        self._nodes.append(Node(name=name, layer=layer, inputs=taken, route=route))
         return name
 
     def graph(self) -> Graph:

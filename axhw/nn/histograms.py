@@ -13,6 +13,7 @@ from axhw.nn.graph import Node
 from axhw.nn.layers.base import WeightLayer
 from axhw.nn.layers.products import MatMul
 from axhw.nn.network import Images
+from axhw.nn.operand_statistics import observe_all
 from axhw.nn.quantized import QuantizedNetwork
 
 
@@ -34,17 +35,14 @@ def operand_histograms(
     -------
     dict of node name to int64 array, shape (256, 256)
         Indexed like a table, activation (or first operand) first; each sums to the node's multiplications times the
-        images.
+        images, in experts times the rows chosen for them: all rows where none is.
     """
     counts = {node.name: np.zeros((CODE_COUNT, CODE_COUNT), np.int64) for node in network.graph.product_nodes}
 
     def observe(node: Node, inputs: tuple[Value, ...], output: Value) -> None:
-        if node.name in counts:
-            counts[node.name] += operand_histogram(*product_operands(network, node, inputs))
+        counts[node.name] += operand_histogram(*product_operands(network, node, inputs))
 
-    run = Executor(network, tables)
-    for start in range(0, len(images), batch):
-        run(images[start : start + batch], observe=observe)
+    observe_all(Executor(network, tables), images, observe, layers=tuple(counts), batch=batch)
     return counts
 
 

@@ -8,7 +8,7 @@ A layer's sums get an error of known power in one output, and the layers behind 
 The importance is the mean squared change of the logits, less what all logits change together, per squared error. While
 errors are small the changes of the logits are linear in them, so independent errors of different layers and outputs add
 up: sum of importance times error power is what they do to the logits together. `axhw.nn.error_theory` predicts the
-powers.
+powers. Errors of an expert are those in the rows chosen for it: one that no image chooses doesn't matter.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def output_importance(
     values: dict[str, Value] = {INPUT: channels_last(network.input.encode(images))}
     found: dict[str, Importance] = {}
     for place, node in enumerate(network.graph):
-        inputs = tuple(values[name] for name in node.inputs)
+        inputs = run.inputs(node, values)
         if isinstance(node.layer, WeightLayer):
             disturbed = _Disturbed(run, place, dict(values), inputs[0], logits)
             found[node.name] = disturbed.importance(most_outputs=most_outputs, rng=rng)
@@ -119,8 +119,11 @@ class _Disturbed:
 
     def importance(self, *, most_outputs: int, rng: np.random.Generator) -> Importance:
         """Of all outputs of the layer."""
-        layer, deviations = self._nodes[0].layer, self._deviations()
+        layer = self._nodes[0].layer
         assert isinstance(layer, WeightLayer)
+        if not len(self._x):
+            return Importance(noise=np.zeros(layer.outputs), shift=np.zeros(layer.outputs))
+        deviations = self._deviations()
         groups = np.array_split(np.arange(layer.outputs), min(layer.outputs, most_outputs))
         together = max(1, _ROWS // len(self._x))
         noise, shift = np.zeros(layer.outputs), np.zeros(layer.outputs)
@@ -155,7 +158,7 @@ class _Disturbed:
             first, np.concatenate([self._x] * copies), sums.reshape(-1, sums.shape[-1])
         )
         for node in others:
-            values[node.name] = self._run.run(node, tuple(values[name] for name in node.inputs))
+            values[node.name] = self._run.run(node, self._run.inputs(node, values))
         change = values[graph.output].reshape(copies, *self._logits.shape) - self._logits
         change = change - change.mean(axis=-1, keepdims=True)
         squared: FloatArray = (change.astype(np.float64) ** 2).reshape(copies, -1).mean(axis=1)

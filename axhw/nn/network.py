@@ -12,6 +12,7 @@ import numpy.typing as npt
 from axhw.errors import AxhwError
 from axhw.nn.graph import INPUT, Graph
 from axhw.nn.layers.base import Reals
+from axhw.nn.routing import node_inputs
 
 Images: TypeAlias = npt.NDArray[np.floating]
 Range: TypeAlias = tuple[float, float]
@@ -70,6 +71,7 @@ class Network:
         *,
         dtype: npt.DTypeLike = np.float32,
         observe: Callable[[str, Reals], None] | None = None,
+        dense: bool = False,
     ) -> Reals:
         """The network's output, logits for a classifier.
 
@@ -79,7 +81,10 @@ class Network:
         dtype : float dtype
             Of the arithmetic.
         observe : callable, optional
-            Called with the name and the value of every tensor: the images, then each node's output.
+            Called with the name and the value of every tensor: the images, then each node's output. Of an expert it is
+            the rows computed; an expert without any is left out.
+        dense : bool
+            Let every expert compute all rows, as training does. The result is the same.
 
         Returns
         -------
@@ -90,9 +95,13 @@ class Network:
         if observe is not None:
             observe(INPUT, values[INPUT])
         for node in self.graph:
-            inputs = (values[name] for name in node.inputs)
-            values[node.name] = node.layer.forward(*inputs, parameters=self.layer_parameters(node.name, dtype))
-            if observe is not None:
+            inputs = node_inputs(self.graph, node, values, dense=dense)
+            idle = node.route is not None and not len(inputs[0])
+            if idle:
+                values[node.name] = np.empty((0, *self.graph.shapes[node.name]), dtype)
+            else:
+                values[node.name] = node.layer.forward(*inputs, parameters=self.layer_parameters(node.name, dtype))
+            if observe is not None and not idle:
                 observe(node.name, values[node.name])
             for name in self.graph.last_use[node.name]:
                 del values[name]

@@ -7,6 +7,7 @@ taken once for a network: `axhw.nn.error_theory` tells from them the errors of a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -16,7 +17,7 @@ import numpy.typing as npt
 from axhw.emulate.codes import CODE_COUNT, CodeDtype, Codes, code_index, code_values
 from axhw.errors import AxhwError
 from axhw.nn.assignment import Tables
-from axhw.nn.executor import Executor, Value
+from axhw.nn.executor import Executor, Observer, Value
 from axhw.nn.graph import Node
 from axhw.nn.layers.base import WeightLayer
 from axhw.nn.network import Images
@@ -109,6 +110,7 @@ def operand_statistics(
     Returns
     -------
     dict of node name to OperandStatistics
+        Experts see the rows chosen for them; one that is never chosen, all rows.
 
     Raises
     ------
@@ -119,16 +121,43 @@ def operand_statistics(
     found: dict[str, OperandStatistics] = {}
 
     def observe(node: Node, inputs: tuple[Value, ...], output: Value) -> None:
-        if isinstance(node.layer, WeightLayer):
-            zero = int(network.products[node.name].source.zero_point)
-            rows = node.layer.rows(inputs[0], zero=zero)
-            part = _statistics(rows, products=node.layer.terms <= most_terms)
-            found[node.name] = _joined(found[node.name], part) if node.name in found else part
+        layer = network.graph.weight_layers[node.name]
+        zero = int(network.products[node.name].source.zero_point)
+        part = _statistics(layer.rows(inputs[0], zero=zero), products=layer.terms <= most_terms)
+        found[node.name] = _joined(found[node.name], part) if node.name in found else part
 
     run = Executor(network, tables, threads=threads)
+    observe_all(run, images, observe, layers=tuple(network.products), batch=batch)
+    return {name: found[name] for name in network.products}
+
+
+def observe_all(run: Executor, images: Images, observe: Observer, *, layers: Sequence[str], batch: int) -> None:
+    """Show an observer some layers on all images; a layer of an expert that none of them chooses, on all rows.
+
+    Parameters
+    ----------
+    run : Executor
+    images : float array, shape (B, *input_shape)
+    observe : callable
+        As for the executor; gets the nodes named only.
+    layers : sequence of str
+    batch : int
+        Images at a time.
+    """
+    seen: set[str] = set()
+
+    def note(node: Node, inputs: tuple[Value, ...], output: Value) -> None:
+        if node.name in wanted:
+            seen.add(node.name)
+            observe(node, inputs, output)
+
+    wanted = frozenset(layers)
     for start in range(0, len(images), batch):
-        run(images[start : start + batch], observe=observe)
-    return found
+        run(images[start : start + batch], observe=note)
+    wanted = frozenset(layers) - seen
+    if wanted:
+        for start in range(0, len(images), batch):
+            run(images[start : start + batch], observe=note, dense=True)
 
 
 def check_sample(images: Images, batch: int) -> None:

@@ -117,9 +117,9 @@ class QuantizedNetwork:
         return self.input.signed
 
     @property
-    def multiplications(self) -> Mapping[str, int]:
-        """Multiplications for one image by product node."""
-        return self.graph.multiplications
+    def multiplications(self) -> Mapping[str, float]:
+        """Multiplications for one image by product node, those of experts as if all were chosen equally often."""
+        return self.graph.nominal_multiplications
 
     def with_signedness(self, signed: bool) -> QuantizedNetwork:
         """The network for multipliers of other operands, equal to this one as long as products are exact.

@@ -1,7 +1,8 @@
 """From a float network to an integer one: codes for every tensor and weight.
 
 A tensor made by a product or a real layer gets a scale of its own; layers that only move or cut values keep that of
-their input. What is cut off at once by a ReLU or clip needs no codes, so a range is measured behind it. Weights are
+their input. What is cut off at once by a ReLU or clip needs no codes, so a range is measured behind it. Experts of
+which one is chosen share the range of what they make together, so that choosing is free of rounding. Weights are
 quantised per output channel, or per tensor, and symmetric where they are signed.
 """
 
@@ -13,9 +14,10 @@ import numpy as np
 
 from axhw.nn.calibrate import Calibration, measure_ranges
 from axhw.nn.fold import fold_batch_norms
-from axhw.nn.graph import INPUT, Graph
+from axhw.nn.graph import INPUT, Graph, Node
 from axhw.nn.layers.activations import Clip
 from axhw.nn.layers.base import CodeLayer, WeightLayer
+from axhw.nn.layers.routing import Combine, Gate
 from axhw.nn.network import Images, Network
 from axhw.nn.quantize import Quantization
 from axhw.nn.quantized import ACCUMULATOR_BITS, QuantizedNetwork, QuantizedProduct
@@ -95,13 +97,9 @@ def quantize_with(
 def range_sources(graph: Graph) -> dict[str, str]:
     """For each tensor that is held in codes, the tensor whose range decides its coding.
 
-    Not held in codes are the output and what only moved or cut it: it stays real.
+    Not held in codes are the output and what only moved or cut it, or what experts made for it: it stays real.
     """
-    real = {graph.output}
-    head = graph[graph.output]
-    while isinstance(head.layer, CodeLayer) and head.inputs[0] != INPUT:
-        head = graph[head.inputs[0]]
-        real.add(head.name)
+    real = _real_tensors(graph)
     sources = {INPUT: INPUT}
     for node in graph:
         if node.name in real:
@@ -112,11 +110,35 @@ def range_sources(graph: Graph) -> dict[str, str]:
     return sources
 
 
+def _real_tensors(graph: Graph) -> set[str]:
+    found: set[str] = set()
+    left = [graph.output]
+    while left:
+        node = graph[left.pop()]
+        found.add(node.name)
+        if isinstance(node.layer, Combine):
+            left += node.inputs[1:]
+        elif isinstance(node.layer, CodeLayer) and node.inputs[0] != INPUT:
+            left.append(node.inputs[0])
+    return found
+
+
 def _behind_clips(graph: Graph, tensor: str) -> str:
-    """The tensor itself, or what the clips behind it leave when nothing else takes it."""
-    while len(graph.consumers[tensor]) == 1 and isinstance(graph.consumers[tensor][0].layer, Clip):
-        tensor = graph.consumers[tensor][0].name
+    """The tensor itself, or what clips behind it leave, or a choice of one expert takes, when nothing else takes it."""
+    while len(graph.consumers[tensor]) == 1:
+        behind = graph.consumers[tensor][0]
+        if not isinstance(behind.layer, Clip) and not _picks(graph, behind, tensor):
+            break
+        tensor = behind.name
     return tensor
+
+
+def _picks(graph: Graph, node: Node, tensor: str) -> bool:
+    """Whether a node gives on what one of its experts makes, as it is."""
+    if not isinstance(node.layer, Combine) or tensor == node.inputs[0]:
+        return False
+    gate = graph[node.inputs[0]].layer
+    return isinstance(gate, Gate) and gate.k == 1
 
 
 def _quantize_layer(

@@ -7,7 +7,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from axhw.report.style import MUTED, design_style, figure_style
+from axhw.report.style import FAINT, MUTED, design_style, figure_style
 
 Row = Mapping[str, Any]
 
@@ -61,6 +61,47 @@ def draw_families(points: Sequence[Row], *, about: str) -> Figure:
     return figure
 
 
+def draw_retrained(rows: Sequence[Row], *, about: str) -> Figure:
+    """Where retraining takes points of the fronts: an arrow from the loss before to the loss after, a panel a network.
+
+    Parameters
+    ----------
+    rows : sequence of rows of `axhw.experiments.max_dnn.retraining.retrained_row`
+    about : str
+    """
+    networks = list(dict.fromkeys(str(row["network"]) for row in rows))
+    kinds = list(dict.fromkeys((row["palette"], row["level"]) for row in rows))
+    with figure_style():
+        figure = Figure(figsize=(max(6.4, 1.2 + 3.6 * len(networks)), 4.0), layout="constrained")
+        every = figure.subplots(1, len(networks), sharey=True, squeeze=False)[0]
+        marks: dict[str, Any] = {}
+        for axes, network in zip(every, networks):
+            axes.grid()
+            axes.axhline(0, color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)))
+            for row in (row for row in rows if row["network"] == network):
+                kind = (row["palette"], row["level"])
+                style = design_style(kinds.index(kind))
+                saved, before, after = (
+                    row[name] for name in ("energy_saved_pct", "test_loss_pct", "retrained_loss_pct")
+                )
+                axes.annotate(
+                    "",
+                    (saved, after),
+                    (saved, before),
+                    arrowprops={"arrowstyle": "-|>", "color": style.colour, "linewidth": 1.0, "shrinkB": 3},
+                )
+                axes.plot(saved, before, color=style.colour, marker=style.marker, markersize=4.5, fillstyle="none")
+                look = {"color": style.colour, "marker": style.marker, "markersize": 4.5, "linestyle": "none"}
+                label = f"{_PALETTES[row['palette']]}, by {row['level']}"
+                marks.setdefault(label, axes.plot(saved, after, **look)[0])
+            axes.set_title(network)
+            axes.set_xlabel("energy of the multiplications saved (%)")
+        every[0].set_ylabel("loss of accuracy on test images (points)")
+        figure.legend(marks.values(), marks.keys(), loc="outside upper left", ncols=4)
+        figure.supxlabel(f"{about}; open before, filled after retraining", fontsize=8, color=MUTED)
+    return figure
+
+
 def draw_reconfiguration(rows: Sequence[Row], *, about: str) -> Figure:
     """The same assignments with fixed designs, on the left, and with the configurable multiplier, on the right.
 
@@ -94,5 +135,53 @@ def draw_reconfiguration(rows: Sequence[Row], *, about: str) -> Figure:
             axes.set_xlabel("energy of the multiplications saved (%)")
         every[0].set_ylabel("loss of accuracy on test images (points)")
         figure.legend(*every[0].get_legend_handles_labels(), loc="outside upper left", ncols=4)
+        figure.supxlabel(about, fontsize=8, color=MUTED)
+    return figure
+
+
+def draw_divergence(rows: Sequence[Row], *, models: Mapping[str, str], about: str) -> Figure:
+    """Energy saved by layer, and behind them in all together, as several models have it; a panel for each point.
+
+    Parameters
+    ----------
+    rows : sequence of rows of `axhw.experiments.max_dnn.divergence.divergence`
+    models : mapping of str to str
+        Columns without their ending, and what they are called; the first one is what the search went by.
+    about : str
+    """
+    compensations = list(dict.fromkeys(str(row["compensation"]) for row in rows))
+    levels = list(dict.fromkeys(str(row["level"]) for row in rows))
+    *layers, together = dict.fromkeys(str(row["layer"]) for row in rows)
+    turned: dict[str, Any] = {"rotation": 60, "ha": "right", "rotation_mode": "anchor"}
+    with figure_style():
+        figure = Figure(
+            figsize=(max(7.2, 1.2 + 3.2 * len(levels)), 1.4 + 2.5 * len(compensations)), layout="constrained"
+        )
+        grid = figure.subplots(len(compensations), len(levels), sharex=True, sharey=True, squeeze=False)
+        for compensation, line in zip(compensations, grid):
+            for level, axes in zip(levels, line):
+                own = {
+                    row["layer"]: row for row in rows if (row["compensation"], row["level"]) == (compensation, level)
+                }
+                axes.grid(axis="y")
+                axes.axhline(0, color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)))
+                axes.axvspan(len(layers) - 0.5, len(layers) + 0.5, color=FAINT, alpha=0.4, linewidth=0)
+                for number, (model, name) in enumerate(models.items()):
+                    style = design_style(number)
+                    look: dict[str, Any] = {"color": style.colour, "marker": style.marker, "markersize": 4.5}
+                    axes.plot(
+                        range(len(layers)),
+                        [own[layer][f"{model}_saved_pct"] for layer in layers],
+                        linewidth=1.2,
+                        linestyle="-" if number else (0, (4, 2)),
+                        label=name,
+                        **look,
+                    )
+                    axes.plot(len(layers), own[together][f"{model}_saved_pct"], **look)
+                axes.set_title(f"by {level}, {_TITLES[compensation]}")
+                axes.set_xticks(range(len(layers) + 1), [*layers, together], **turned)
+        for axes in grid[:, 0]:
+            axes.set_ylabel("energy saved (%)")
+        figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside upper left", ncols=4)
         figure.supxlabel(about, fontsize=8, color=MUTED)
     return figure

@@ -30,7 +30,8 @@ def decimals_for(values: Iterable[float], *, digits: int = 3) -> int:
 def fixed(value: float, decimals: int, *, signed: bool = False) -> str:
     """A number with a typographic minus and, from 10,000 on, commas.
 
-    A value too small for the decimals is written in scientific notation, one that is not finite as a dash.
+    A value too small for the decimals is written in scientific notation, and so is one of which the most decimals there
+    are would show one digit only. One that is not finite is a dash.
 
     >>> fixed(1859.806, 1), fixed(65536, 0), fixed(3.75, 2, signed=True)
     ('1859.8', '65,536', '+3.75')
@@ -39,7 +40,7 @@ def fixed(value: float, decimals: int, *, signed: bool = False) -> str:
         return MISSING
     plus = "+" if signed and value else ""
     rounded = round(value, decimals)
-    if value and not rounded:
+    if value and (not rounded or (decimals >= _MOST_DECIMALS and abs(value) < 10.0 ** (1 - decimals))):
         text = f"{value:{plus}.1e}"
     else:
         comma = "," if abs(rounded) >= _FIRST_WITH_COMMA else ""

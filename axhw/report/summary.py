@@ -45,7 +45,7 @@ def conditions(comparison: Comparison, *, date: datetime.date) -> list[tuple[str
         ("Input slew, output load", f"{cost.input_slew_ns:.3g} ns, {cost.output_load_ff:.3g} fF"),
         ("Operand stream", cost.stream),
         ("Verification", "; ".join(dict.fromkeys(d.record.verification.method for d in comparison.designs))),
-        ("Network", f"{result.network}, {result.multiplications:,} multiplications per inference"),
+        ("Network", f"{result.network}, {result.multiplications:,.0f} multiplications per inference"),
         ("Data", f"{result.images:,} {result.split} images of {result.dataset}, split seed {result.seed}"),
         ("Accuracy in float", "no float network" if floating is None else _percent(floating, result)),
         ("axhw", _versions(comparison)),

@@ -106,9 +106,10 @@ class Assignment:
                 )
 
     def counts(self, graph: Graph) -> dict[str, FloatArray]:
-        """Multiplications for one image that each design does, shape (designs,), by layer."""
+        """Multiplications for one image that each design does, shape (designs,), by layer; see
+        `Graph.nominal_multiplications`."""
         return {
-            name: graph.multiplications[name] * shares(ids, graph[name].layer, len(self.designs))
+            name: graph.nominal_multiplications[name] * shares(ids, graph[name].layer, len(self.designs))
             for name, ids in self.layers.items()
         }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,8 +28,9 @@ class RandomSearch:
 class HillClimbing:
     """From exact products down: every gene is moved by a step where that saves energy, and of all these steps the one
     is taken that saves most for the accuracy it costs. When all steps lose too much, steps are halved, and after the
-    smallest the climb begins again from a configuration of the front, drawn at random, or from anywhere when all of
-    the front was tried.
+    smallest some filters or kernels of a layer that has one design get the next one. When that loses too much, too, the
+    climb begins again from a configuration of the front, drawn at random, or from anywhere when all of the front was
+    tried.
 
     Attributes
     ----------
@@ -52,7 +53,7 @@ class HillClimbing:
             if fresh:
                 archive.state |= {"at": at, "round": len(archive), "step": step}
                 return fresh
-            if step > 1:
+            if step:
                 step //= 2
                 continue
             tried = archive.state["tried"]
@@ -78,18 +79,40 @@ class HillClimbing:
             saved = archive.energies[at] - archive.energies[place]
             return saved / (lost + _LEAST_LOSS)
 
-        return max(allowed, key=worth, default=at), step
+        found = max(allowed, key=worth, default=at)
+        return found, step if step or found == at else self.step
 
     def _within(self, archive: Archive, place: int, at: int) -> bool:
         return archive.losses[place] < self.worst_loss and archive.energies[place] < archive.energies[at]
 
     def _neighbours(self, space: Space, archive: Archive, at: int, step: int) -> list[Genome]:
-        """Genomes with one gene moved that need less energy."""
+        """Genomes a step away that need less energy; behind the smallest step, those with a second design."""
         genome, energy = archive.genomes[at], archive.energies[at]
-        found = []
-        for place, (gene, highest) in enumerate(zip(genome, space.highest.tolist())):
-            for moved in (min(gene + step, highest), max(gene - step, 0)):
-                other = (*genome[:place], moved, *genome[place + 1 :])
-                if moved != gene and space.predicted(other)[1] < energy:
-                    found.append(other)
-        return found
+        others = _moved(space, genome, step) if step else _opened(space, genome, self.step)
+        return [other for other in others if space.predicted(other)[1] < energy]
+
+
+def _moved(space: Space, genome: Genome, step: int) -> Iterator[Genome]:
+    """One gene moved."""
+    for place, (gene, highest) in enumerate(zip(genome, space.highest.tolist())):
+        for moved in (min(gene + step, highest), max(gene - step, 0)):
+            if moved != gene:
+                yield (*genome[:place], moved, *genome[place + 1 :])
+
+
+def _opened(space: Space, genome: Genome, step: int) -> Iterator[Genome]:
+    """One layer of one design with a second one, a step further, for a step of its filters or kernels.
+
+    No gene does that alone: while no filter takes the second design, it does not matter which one that is.
+    """
+    if space.level == "layer":
+        return
+    highest = space.highest.tolist()
+    for start in range(0, len(genome), space.genes):
+        stop = start + space.genes
+        *level, first, _, taken = genome[start:stop]
+        if taken and level != [0]:
+            continue
+        second = (first, min(first + step, highest[stop - 2]), min(step, highest[stop - 1]))
+        for finer in [(number,) for number in range(1, highest[start] + 1)] if level else [()]:
+            yield (*genome[:start], *finer, *second, *genome[stop:])

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+import numpy as np
 
 from axhw.emulate.codes import Accumulators
-from axhw.nn.compensation import Compensation, corrected
-from axhw.nn.executor import Value, channels_last
+from axhw.errors import AxhwError
+from axhw.nn.compensation import Batches, Compensation, batch_inputs, corrected
+from axhw.nn.executor import channels_last
 from axhw.nn.graph import INPUT, Node
 from axhw.nn.layer_sums import SumExecutor, SumMoments
 from axhw.nn.layers.base import WeightLayer
+from axhw.nn.layers.routing import Gate
 from axhw.nn.network import Images
 from axhw.nn.quantized import QuantizedNetwork, QuantizedProduct
 from axhw.search.configuration import Choice, Kernels, prefixes
 from axhw.search.prefix_cache import PrefixCache
-
-_Batches: TypeAlias = dict[str, list[Value]]
 
 _IMAGES_AT_ONCE = 32
 
@@ -29,6 +29,7 @@ class Corrections:
     kernels : Kernels
     images : float array, shape (B, *input_shape)
     method : {"bias", "affine"}
+        ``affine`` compares sums with those of exact products row by row, so gates have to choose the same experts.
     memory_mb : float
         For activations.
     threads : int, optional
@@ -62,9 +63,13 @@ class Corrections:
             channels_last(network.input.encode(images[start : start + _IMAGES_AT_ONCE]))
             for start in range(0, len(images), _IMAGES_AT_ONCE)
         ]
-        self._references = self._exact_sums() if method == "affine" else {}
+        # By layer and batch: sums, and weights of gates.
+        self._references: dict[str, list[Accumulators]] = {}
+        self._weights: Batches = {}
+        if method == "affine":
+            self._refer()
         self._found: dict[bytes, QuantizedProduct] = {}
-        self._cache: PrefixCache[_Batches] = PrefixCache(int(memory_mb * 1e6))
+        self._cache: PrefixCache[Batches] = PrefixCache(int(memory_mb * 1e6))
 
     def products(self, choice: Choice) -> dict[str, QuantizedProduct]:
         """The corrected layers with weights of a configuration."""
@@ -94,7 +99,7 @@ class Corrections:
                 self._cache.put(chain[number], dict(values), size=size)
             self._correct(node, values, choice, chain[number + 1])
 
-    def _correct(self, node: Node, values: _Batches, choice: Choice, key: bytes) -> None:
+    def _correct(self, node: Node, values: Batches, choice: Choice, key: bytes) -> None:
         """Run a product layer, corrected if it has weights."""
         product = self._network.products.get(node.name)
         if product is None:
@@ -102,7 +107,8 @@ class Corrections:
             self._advance(node, values)
             return
         self._kernels.use(self._run, node.name, choice[node.name], product)
-        inputs = values[node.inputs[0]]
+        self._check_route(node, values)
+        inputs = [x for (x,) in batch_inputs(self._run, node, values)]
         sums = [self._run.sums(node, x) for x in inputs]
         if key not in self._found:
             references = self._references.get(node.name) or [self._exact.sums(node, x) for x in inputs]
@@ -112,22 +118,33 @@ class Corrections:
         values[node.name] = [self._run.finish(node, x, found) for x, found in zip(inputs, sums)]
         self._forget(node, values)
 
-    def _advance(self, node: Node, values: _Batches) -> None:
-        values[node.name] = [self._run.run(node, inputs) for inputs in zip(*(values[name] for name in node.inputs))]
+    def _advance(self, node: Node, values: Batches) -> None:
+        values[node.name] = [self._run.run(node, inputs) for inputs in batch_inputs(self._run, node, values)]
         self._forget(node, values)
 
-    def _forget(self, node: Node, values: _Batches) -> None:
+    def _forget(self, node: Node, values: Batches) -> None:
         for name in self._network.graph.last_use[node.name]:
             del values[name]
 
-    def _exact_sums(self) -> dict[str, list[Accumulators]]:
-        """The sums of all layers with weights in the network with exact products."""
-        found: dict[str, list[Accumulators]] = {}
-
-        def observe(node: Node, inputs: tuple[Value, ...], output: Value) -> None:
+    def _refer(self) -> None:
+        """Note what exact products make of all images."""
+        values: Batches = {INPUT: list(self._images)}
+        for node in self._nodes:
+            inputs = batch_inputs(self._exact, node, values)
             if isinstance(node.layer, WeightLayer):
-                found.setdefault(node.name, []).append(self._exact.sums(node, inputs[0]))
+                self._references[node.name] = [self._exact.sums(node, x) for (x,) in inputs]
+            values[node.name] = [self._exact.run(node, tensors) for tensors in inputs]
+            if isinstance(node.layer, Gate):
+                self._weights[node.name] = values[node.name]
+            self._forget(node, values)
 
-        for codes in self._images:
-            self._exact.on_codes(codes, observe=observe)
-        return found
+    def _check_route(self, node: Node, values: Batches) -> None:
+        """Refuse an expert that gets other rows than with exact products, where sums of both are compared."""
+        if node.route is None or not self._weights:
+            return
+        gate = node.route.gate
+        if not all(np.array_equal(*pair) for pair in zip(values[gate], self._weights[gate])):
+            raise AxhwError(
+                f"Expected gates that choose as with exact products for an affine compensation, found {gate} choose "
+                "others: compensate biases, or keep exact what the gate sees."
+            )

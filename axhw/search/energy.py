@@ -122,7 +122,7 @@ class EnergyModel:
         """Energy of one layer for one image."""
         energies = self.by_layer_fj[name]
         share = shares(ids, self.graph[name].layer, len(energies))
-        return _NJ_PER_FJ * self.graph.multiplications[name] * float(share @ energies)
+        return _NJ_PER_FJ * self.graph.nominal_multiplications[name] * float(share @ energies)
 
     def energy_nj(self, choice: Choice) -> float:
         """Energy of all multiplications for one image."""

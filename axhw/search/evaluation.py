@@ -70,7 +70,7 @@ def evaluate_assignment(
     graph = bench.quantized(signed=palette.signed).graph
     assignment.check(graph)
     energy_fj = {
-        name: float(counts @ palette.energies_fj) / graph.multiplications[name]
+        name: float(counts @ palette.energies_fj) / graph.nominal_multiplications[name]
         for name, counts in assignment.counts(graph).items()
     }
     return bench.evaluate_tables(

@@ -153,7 +153,7 @@ class Evaluator:
             if layer > begun and kept[layer]:
                 size = sum(int(value.nbytes) for value in values.values())
                 self._cache.put((chain[layer], number), dict(values), size=size)
-            values[node.name] = self._run.run(node, tuple(values[name] for name in node.inputs))
+            values[node.name] = self._run.run(node, self._run.inputs(node, values))
             for name in graph.last_use[node.name]:
                 del values[name]
         return values[graph.output]

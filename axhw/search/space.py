@@ -26,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from axhw.errors import AxhwError
+from axhw.nn.assignment import approximated_layers
 from axhw.nn.graph import Graph
 from axhw.search.assignment import Ids, Level, canonical
 from axhw.search.configuration import Choice
@@ -79,16 +80,16 @@ class Space:
         margins: Margins,
         layers: Sequence[str] | None = None,
     ) -> Space:
-        """The space of some layers; by default of those with weights and at least `LEAST_SHARE` of the products.
+        """The space of some layers; by default of those with weights and at least `LEAST_SHARE` of the products, but
+        for those that lead to gates alone.
 
         Raises
         ------
         AxhwError
             For a layer without weights, or when no layer is left.
         """
-        total = sum(graph.multiplications.values())
         if layers is None:
-            layers = [name for name in noise.filters if graph.multiplications[name] >= LEAST_SHARE * total]
+            layers = _worth_searching(graph, noise)
         for name in layers:
             if name not in noise.filters:
                 raise AxhwError(f"Expected layers with weights to search, found {name!r}, which has none.")
@@ -215,6 +216,12 @@ class Space:
         _, outputs, channels = self.noise.kernels[name].shape
         units: int = outputs if level == "filter" else outputs * channels
         return min(_MOST_STEPS, units)
+
+
+def _worth_searching(graph: Graph, noise: NoiseModel) -> list[str]:
+    counts = graph.nominal_multiplications
+    least = LEAST_SHARE * sum(counts.values())
+    return [name for name in approximated_layers(graph) if name in noise.filters and counts[name] >= least]
 
 
 def _worth_having(energy: EnergyModel, noise: NoiseModel, name: str) -> Ids:

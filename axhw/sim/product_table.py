@@ -89,6 +89,11 @@ class ProductTable:
         codes = self.operand_codes()
         return codes[:, None] * codes
 
+    @cached_property
+    def is_exact(self) -> bool:
+        """Whether no product errs."""
+        return np.array_equal(self.values, self.exact())
+
     def product(self, a: npt.ArrayLike, b: npt.ArrayLike) -> TableArray:
         """Products of activations `a` and weights `b`, broadcast together.
 
@@ -109,6 +114,21 @@ class ProductTable:
                 )
             indices.append(array.astype(np.intp) - self.lowest)
         return np.asarray(self.values[indices[0], indices[1]])
+
+
+def golden_table(spec: MultiplierSpec) -> ProductTable:
+    """The products that the definition of an 8-bit multiplier asks for; the circuit of a design is proved to have them.
+
+    Raises
+    ------
+    AxhwError
+        For another width.
+    """
+    if spec.width != 8:
+        raise AxhwError(f"Expected a multiplier of 8-bit operands, found {spec.name} with {spec.width} bits.")
+    codes = spec.operand_codes()
+    values = spec.reference(codes[:, None], codes).astype(np.int32)
+    return ProductTable(values=values, width=8, signed=spec.signed, name=spec.name, source=describe(spec))
 
 
 def extract(netlist: Netlist, graph: GateGraph, spec: MultiplierSpec) -> ProductTable:

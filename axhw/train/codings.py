@@ -13,6 +13,7 @@ from axhw.nn.graph import INPUT, Graph
 from axhw.nn.layers.activations import Clip
 from axhw.nn.layers.base import CodeLayer
 from axhw.nn.layers.joins import Add
+from axhw.nn.layers.routing import Combine, Gate
 from axhw.nn.network import Network
 from axhw.nn.quantizer import range_sources
 from axhw.train.coding import Coding
@@ -49,6 +50,10 @@ class CodePlan:
         For each tensor held in codes, the place of its range in `ranged`.
     clips : mapping of str to str
         For each node that computes codes the clip that is the only one to take them, where there is one.
+    choices : mapping of str to tuple of str
+        For each choice of one expert the experts, whose codings are that of the choice; `candidates` are all of them.
+    fixed : frozenset of str
+        The tensors whose ranges layers fix.
     """
 
     def __init__(self, graph: Graph, *, signed: bool, symmetric: bool | None) -> None:
@@ -56,6 +61,9 @@ class CodePlan:
         self.ranged = tuple(dict.fromkeys(sources.values()))
         self.place = {tensor: self.ranged.index(source) for tensor, source in sources.items()}
         self.clips = _clips_behind(graph, self.place)
+        self.choices = _choices(graph, self.place)
+        self.candidates = frozenset(name for experts in self.choices.values() for name in experts)
+        self.fixed = frozenset(node.name for node in graph if node.layer.fixed_range is not None)
         self._graph = graph
         self._signed = signed
         self._symmetric = symmetric
@@ -96,6 +104,17 @@ class CodePlan:
                 if math.isfinite(value):
                     ends[place] = coding.encode(torch.full_like(coding.scale, value))
         return torch.stack([coding.zero_point, *ends])
+
+
+def _choices(graph: Graph, place: Mapping[str, int]) -> dict[str, tuple[str, ...]]:
+    choices: dict[str, tuple[str, ...]] = {}
+    for node in graph:
+        if isinstance(node.layer, Combine) and node.name in place:
+            gate, experts = graph[node.inputs[0]].layer, node.inputs[1:]
+            shared = all(place[name] == place[node.name] for name in experts)
+            if isinstance(gate, Gate) and gate.k == 1 and shared:
+                choices[node.name] = experts
+    return choices
 
 
 def _clips_behind(graph: Graph, coded: Mapping[str, int]) -> dict[str, str]:

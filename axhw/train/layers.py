@@ -16,7 +16,9 @@ from axhw.nn.layers.joins import Add, AddLearned, Concat, Multiply, PrependToken
 from axhw.nn.layers.norms import BatchNorm2d, LayerNorm, Softmax
 from axhw.nn.layers.pooling import AvgPool2d, GlobalAvgPool, MaxPool2d
 from axhw.nn.layers.products import Conv2d, Linear, MatMul, Sides
+from axhw.nn.layers.routing import Combine, Gate
 from axhw.nn.layers.shaping import Flatten, Pad, Reshape, Slice, Transpose
+from axhw.train.routing import combined, gate_weights
 
 Tensors: TypeAlias = Mapping[str, torch.Tensor]
 
@@ -75,6 +77,10 @@ def forward(
             return _batch_norm(layer, x, parameters, training)
         case LayerNorm():
             return F.layer_norm(x, (layer.features,), parameters["weight"], parameters["bias"], layer.epsilon)
+        case Gate():
+            return gate_weights(layer, x)
+        case Combine():
+            return combined(x, inputs[1:])
         case Softmax():
             return torch.softmax(x, dim=-1)
         case MaxPool2d():

@@ -51,9 +51,14 @@ class Options:
     def parsed(cls, parsed: argparse.Namespace, *, device: str) -> Options:
         """From the arguments that `add_arguments` declares."""
         plan = plan_for(parsed.model)
+        rates = {"epochs": parsed.epochs, "batch": parsed.batch, "learning_rate": parsed.learning_rate}
         plan = replace(
             plan,
-            real=_changed(plan.real, epochs=parsed.epochs, batch=parsed.batch, learning_rate=parsed.learning_rate),
+            dense=None if plan.dense is None else _changed(plan.dense, **rates),
+            real=_balanced(
+                _changed(plan.real, **rates),
+                parsed.load_balance,
+            ),
             quantized=_changed(
                 plan.quantized,
                 epochs=parsed.quantized_epochs,
@@ -80,15 +85,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", required=True, help="data set, e.g. cifar10_jpeg, or its path")
     parser.add_argument("--data-folder", type=Path, help="folder to look for the data set in")
     parser.add_argument("--out", type=Path, required=True, help="folder for weights and log")
-    parser.add_argument("--epochs", type=int, help="epochs in real values")
+    parser.add_argument("--epochs", type=int, help="epochs in real values, without and with experts each")
     parser.add_argument("--quantized-epochs", type=int, help="epochs with codes")
     parser.add_argument("--batch", type=int, help="images per step")
     parser.add_argument("--learning-rate", type=float, help="highest rate in real values")
     parser.add_argument("--quantized-learning-rate", type=float, help="highest rate with codes")
+    parser.add_argument("--load-balance", type=float, help="factor of the loss for uneven use of experts")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--unsigned", action="store_true", help="fine-tune with uint8 codes instead of int8")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--time-limit", type=float, help="seconds that training may take: schedules are shortened")
+
+
+def _balanced(recipe: Recipe, load_balance: float | None) -> Recipe:
+    return recipe if load_balance is None else replace(recipe, load_balance=load_balance)
 
 
 def _changed(recipe: Recipe, *, epochs: int | None, batch: int | None, learning_rate: float | None) -> Recipe:

@@ -1,8 +1,8 @@
 """Quantisation-aware training: the integer network, computed in PyTorch, with gradients.
 
 The forward pass gives the integers of `axhw.nn.executor` for the network that `axhw.nn.quantizer` makes of the same
-weights and ranges; on a GPU softmax and layer norm are an exception, see `axhw.train.real_layers`. Backwards, rounding
-counts as the identity and saturation as a wall (straight-through estimator, Bengio et al. 2013).
+weights and ranges; on a GPU softmax, layer norm and some gates are an exception, see `axhw.train.real_layers`.
+Backwards, rounding counts as the identity and saturation as a wall (straight-through estimator, Bengio et al. 2013).
 """
 
 from __future__ import annotations
@@ -20,20 +20,21 @@ from axhw.nn.layers.activations import Clip
 from axhw.nn.layers.base import CodeLayer, ProductLayer, RealLayer, WeightLayer
 from axhw.nn.layers.pooling import GlobalAvgPool
 from axhw.nn.layers.products import Conv2d, MatMul
+from axhw.nn.layers.routing import Gate
 from axhw.nn.network import Network, Range
 from axhw.train.approximate import approximate_sums, reference_sums
 from axhw.train.coding import AddCodes, Coding, Encode, Requantize
 from axhw.train.codings import CodePlan, Codings
 from axhw.train.layers import forward
+from axhw.train.moving_ranges import MovingRanges
 from axhw.train.products import exact_sums, product_sums
 from axhw.train.real_layers import NumpyCodes
+from axhw.train.routing import combined, dense_inputs
 from axhw.train.table_maps import Approximation, table_maps
 from axhw.train.torch_model import GraphModule, to_network
 from axhw.train.weight_codes import WeightCodes, WeightQuantizer
 
 _PLAIN = Approximation()
-_RANGE_MOMENTUM = 0.01
-"""Share of a new batch in moving ranges."""
 
 
 class QuantizedModule(nn.Module):
@@ -85,6 +86,7 @@ class QuantizedModule(nn.Module):
         self._maps = nn.ModuleList(maps.values())
         self._checks = False
         self._follows = False
+        self._moving: MovingRanges | None = None
         self._codings: Codings | None = None
         self._numpy: dict[str, NumpyCodes] = {}
 
@@ -139,16 +141,20 @@ class QuantizedModule(nn.Module):
     def forward(
         self, images: torch.Tensor, observe: Callable[[Node, torch.Tensor], None] | None = None
     ) -> torch.Tensor:
-        """The output for normalised images; `observe` gets each node's output, codes where the tensor has some."""
+        """The output for normalised images; `observe` gets each node's output, codes where the tensor has some.
+
+        Experts compute all rows.
+        """
         codings = self._current()
         weights = self._weights(self.model, codings)
         if images.is_cuda and images.ndim == 4:
             # Every tensor behind takes this memory order on, which cuDNN's and our own kernels are fastest in.
             images = images.contiguous(memory_format=torch.channels_last)
+        self._moving = MovingRanges(self.graph, self._plan, self.limits) if self._follows and self.training else None
         self._follow(INPUT, images)
         values = {INPUT: codings.tensors[INPUT].encode(images)}
         for node in self.graph:
-            inputs = tuple(values[name] for name in node.inputs)
+            inputs = dense_inputs(self.graph, node, values)
             values[node.name] = self._run(node, inputs, codings, weights)
             if observe is not None:
                 observe(node, values[node.name])
@@ -168,7 +174,9 @@ class QuantizedModule(nn.Module):
     def _numpy_codes(self, node: Node) -> NumpyCodes | None:
         assert self._codings is not None
         codings = self._codings.tensors
-        exact = isinstance(node.layer, GlobalAvgPool) or node.name in self._codings.sums
+        exact = (
+            isinstance(node.layer, GlobalAvgPool) or node.name in self._codings.sums or node.name in self._plan.choices
+        )
         if not isinstance(node.layer, RealLayer) or exact:
             return None
         if not all(name in codings for name in (*node.inputs, node.name)):
@@ -189,7 +197,9 @@ class QuantizedModule(nn.Module):
             return self._move(node, layer, inputs[0], target, codings)
         if isinstance(layer, GlobalAvgPool) and target is not None:
             return self._average(node, inputs[0], codings)
-        if node.name in codings.sums and not (self._follows and self.training):
+        if node.name in self._plan.choices:
+            return self._pick(node, inputs, codings)
+        if node.name in codings.sums and self._moving is None:
             added: torch.Tensor = AddCodes.apply(*inputs, codings.sums[node.name])
             return added
         return self._real(node, inputs, codings, target)
@@ -243,7 +253,7 @@ class QuantizedModule(nn.Module):
     ) -> torch.Tensor:
         """From sums to codes, or to real values where the output has no coding."""
         target = codings.tensors.get(node.name)
-        if target is None or (self._follows and self.training):
+        if target is None or self._moving is not None:
             sides = (-1, 1, 1) if sums.ndim == 4 else (-1,)
             real = (sums.to(torch.float64) + bias.reshape(sides)).to(torch.float32) * unit.reshape(sides)
             if target is None:
@@ -261,6 +271,17 @@ class QuantizedModule(nn.Module):
         # Zeros that it brings in are codes of 0.
         moved = forward(layer, coding.centred(x), parameters={})
         return moved if coding.narrow else moved + coding.zero_point
+
+    def _pick(self, node: Node, inputs: tuple[torch.Tensor, ...], codings: Codings) -> torch.Tensor:
+        """Codes of the chosen expert, which mean the same behind the choice."""
+        weights, *experts = inputs
+        real = codings.tensors[node.inputs[0]].decode(weights)
+        # The code of 1 stands for about 1.
+        exact = real + (torch.round(real) - real).detach()
+        if self._moving is not None:
+            self._moving.see_choice(node.name)
+        _, low, high = codings.limits[node.name]
+        return torch.clamp(combined(exact, experts), low, high)
 
     def _average(self, node: Node, x: torch.Tensor, codings: Codings) -> torch.Tensor:
         source = codings.tensors[node.inputs[0]]
@@ -287,18 +308,13 @@ class QuantizedModule(nn.Module):
         self._follow(node.name, result)
         limits = codings.limits[node.name]
         codes: torch.Tensor = Encode.apply(result, target.scale, *limits)
+        if self._moving is not None and isinstance(node.layer, Gate):
+            self._moving.choose(node.name, codes != limits[0])
         if node.name in self._numpy:
             decided = self._numpy[node.name](*inputs, parameters=local)
             codes = codes + (torch.minimum(torch.maximum(decided, limits[1]), limits[2]) - codes).detach()
         return codes
 
     def _follow(self, tensor: str, real: torch.Tensor) -> None:
-        """Let the range of a tensor follow its values before they are encoded, but behind a clip."""
-        if not (self._follows and self.training):
-            return
-        with torch.no_grad():
-            clip = self.graph[self._plan.clips[tensor]].layer if tensor in self._plan.clips else None
-            if isinstance(clip, Clip):
-                real = torch.clamp(real, clip.low, clip.high)
-            extremes = torch.stack(torch.aminmax(real)).to(torch.float64)
-            self.limits[self._plan.place[tensor]].lerp_(extremes, _RANGE_MOMENTUM)
+        if self._moving is not None:
+            self._moving.see(tensor, real)

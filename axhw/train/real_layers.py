@@ -2,7 +2,8 @@
 
 Functions such as exp and sums in float32 differ in their last bits between PyTorch and numpy, and now and then a code
 with them. So numpy decides the codes: on a CPU it computes the layer, on a GPU it makes a table of the codes of a
-function of one tensor. Softmax and layer norm on a GPU are left to PyTorch.
+function of one tensor. Softmax, layer norm and gates on a GPU are left to PyTorch; a gate that chooses one expert is
+exact there, too.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from axhw.emulate.codes import CODE_COUNT, Codes, code_values
 from axhw.nn.graph import Node
 from axhw.nn.layers.activations import Elementwise
 from axhw.nn.layers.base import RealLayer
+from axhw.nn.layers.routing import Combine
 from axhw.nn.quantize import Quantization
+from axhw.nn.routing import chosen_of_all
 
 
 class NumpyCodes:
@@ -55,6 +58,9 @@ class NumpyCodes:
             lowest = -CODE_COUNT // 2 if self._sources[0].signed else 0
             return self._table[(codes[0].detach() - lowest).to(torch.int32)]
         arrays = [code.detach().numpy().astype(source.dtype) for code, source in zip(codes, self._sources)]
+        if isinstance(self._layer, Combine):
+            zero = int(self._sources[0].zero_point)
+            arrays = [arrays[0], *chosen_of_all(arrays[0], tuple(arrays[1:]), zero=zero)]
         result = self._layer.on_codes(self._sources, self._target, *arrays)
         if result is None:
             local = {name: tensor.detach().numpy() for name, tensor in parameters.items()}

@@ -15,6 +15,7 @@ from axhw.data.names import load_dataset
 from axhw.errors import AxhwError
 from axhw.files import output_folder, replacing
 from axhw.nn.weights_file import SUFFIX, TrainedNetwork, write_weights
+from axhw.nn.zoo.moe import parse_mixture
 from axhw.nn.zoo.names import build_graph
 from axhw.train.options import Options
 from axhw.train.session import Session
@@ -33,6 +34,10 @@ def run(options: Options, *, log: Callable[[str], None]) -> TrainedNetwork:
     folder = output_folder(options.out)
     splits = load_dataset(options.data, root=options.data_folder)
     graph = build_graph(options.model, input_shape=splits.train.image_shape, classes=len(splits.train.classes))
+    found = parse_mixture(options.model)
+    dense = None
+    if found is not None:
+        dense = build_graph(found[0], input_shape=graph.input_shape, classes=graph.classes)
     data = options.data if "/" not in options.data else Path(options.data).stem
     stem = f"{options.model}-{data}"
     lines: list[str] = []
@@ -58,7 +63,7 @@ def run(options: Options, *, log: Callable[[str], None]) -> TrainedNetwork:
         },
         time_limit_seconds=options.time_limit_seconds,
     )
-    write(f"network: {options.model}, {sum(graph.multiplications.values())} multiplications per image")
+    write(f"network: {options.model}, {sum(graph.nominal_multiplications.values()):.0f} multiplications per image")
     write(
         f"data: {splits.train.name}, split seed {splits.train.seed}: {len(splits.train)} training, "
         f"{len(splits.validation)} validation and {len(splits.test)} test images, {splits.augmentation}"
@@ -66,7 +71,7 @@ def run(options: Options, *, log: Callable[[str], None]) -> TrainedNetwork:
     write(f"versions: Python {platform.python_version()}, PyTorch {torch.__version__}, NumPy {np.__version__}")
     write(f"device: {torch.cuda.get_device_name() if options.device.startswith('cuda') else 'CPU'}")
     write(f"seed {options.seed}, {options.plan}")
-    trained = TrainedNetwork(network=session.train(graph, options.plan), model=options.model, data=data)
+    trained = TrainedNetwork(network=session.train(graph, options.plan, dense=dense), model=options.model, data=data)
     path = folder / f"{stem}{SUFFIX}"
     write_weights(path, trained, folded=True)
     write(f"weights sha256: {hashlib.sha256(path.read_bytes()).hexdigest()}")

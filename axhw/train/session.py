@@ -19,12 +19,14 @@ from axhw.train.quantization_aware import QuantizedModule
 from axhw.train.recipe import Plan, Recipe
 from axhw.train.stages import Images, deterministic, placed, train_quantized, train_real
 from axhw.train.table_maps import Approximation
-from axhw.train.torch_model import GraphModule, initial_parameters, to_network
+from axhw.train.torch_model import GraphModule, initial_parameters, to_network, upcycled
 from axhw.train.trainer import accuracy
 
 _CALIBRATION = Calibration(method="percentile")
 # Share of a time limit for each stage; what is left is for calibration and tests.
 _REAL_SHARE, _QUANTIZED_SHARE = 0.75, 0.12
+# Of the share in real values, that of the network without experts.
+_DENSE_SHARE = 0.4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,8 +59,15 @@ class Session:
     run: Mapping[str, Any] | None = None
     time_limit_seconds: float | None = None
 
-    def train(self, graph: Graph, plan: Plan) -> Network:
+    def train(self, graph: Graph, plan: Plan, *, dense: Graph | None = None) -> Network:
         """A network from random weights: batch norms folded, real weights, ranges of its codes.
+
+        Parameters
+        ----------
+        graph : Graph
+        plan : Plan
+        dense : Graph, optional
+            The network without experts, where the plan trains that first.
 
         Raises
         ------
@@ -73,8 +82,14 @@ class Session:
                 # The checkpoint has the ranges.
                 network = replace(folded, ranges=dict.fromkeys(range_sources(folded.graph).values(), (-1.0, 1.0)))
             else:
+                share = _REAL_SHARE
+                if dense is not None and plan.dense is not None:
+                    share *= 1 - _DENSE_SHARE
+                    # A checkpoint of the stage in real values has all parameters.
+                    if not history.reached("real"):
+                        parameters |= upcycled(graph, self._dense(dense, plan.dense, images, history))
                 model = placed(GraphModule(graph, parameters), self.device)
-                seconds = self._share(_REAL_SHARE)
+                seconds = self._share(share)
                 train_real(model, images, plan.real, seed=self.seed, history=history, seconds=seconds)
                 history.line(f"real values: test accuracy {accuracy(model, images.test):.4f}")
                 network = self._calibrated(to_network(model), plan.calibration_images)
@@ -82,6 +97,14 @@ class Session:
             seconds = self._share(_QUANTIZED_SHARE)
             train_quantized(module, images, plan.quantized, seed=self.seed + 1, history=history, seconds=seconds)
             return self._reported(history, module.network(), images)
+
+    def _dense(self, graph: Graph, recipe: Recipe, images: Images, history: History) -> Network:
+        """The network without experts, from random weights."""
+        model = placed(GraphModule(graph, initial_parameters(graph, seed=self.seed)), self.device)
+        seconds = self._share(_REAL_SHARE * _DENSE_SHARE)
+        train_real(model, images, recipe, seed=self.seed, history=history, seconds=seconds, stage="dense")
+        history.line(f"without experts: test accuracy {accuracy(model, images.test):.4f}")
+        return to_network(model)
 
     def retrain(
         self,

@@ -42,7 +42,14 @@ class Images:
 
 
 def train_real(
-    model: GraphModule, images: Images, recipe: Recipe, *, seed: int, history: History, seconds: float | None = None
+    model: GraphModule,
+    images: Images,
+    recipe: Recipe,
+    *,
+    seed: int,
+    history: History,
+    seconds: float | None = None,
+    stage: str = "real",
 ) -> None:
     """Train in real values; the weights of the last epoch stay.
 
@@ -52,12 +59,15 @@ def train_real(
         On the device of the images.
     seconds : float, optional
         The schedule is shortened to keep to it.
+    stage : str
+        Name for log and checkpoint.
     """
+    _freeze(model, recipe)
     trainer = Trainer(model, model.tensors(), images.train, recipe, seed=seed, log=history.line, mixed=True)
-    stage = _Stage("real", history, trainer, trainer.state, recipe, seconds)
-    while not stage.finished:
-        line = stage.epoch()
-        stage.done(f"{line}, validation accuracy {accuracy(model, images.validation):.4f}")
+    epochs = _Stage(stage, history, trainer, trainer.state, recipe, seconds)
+    while not epochs.finished:
+        line = epochs.epoch()
+        epochs.done(f"{line}, validation accuracy {accuracy(model, images.validation):.4f}")
 
 
 def train_quantized(
@@ -76,6 +86,7 @@ def train_quantized(
     VerificationError
         If this device can't form the sums of products exactly.
     """
+    _freeze(module.model, recipe)
     tensors = {**module.model.tensors(), "limits": module.limits}
     trainer = Trainer(module, tensors, images.train, recipe, seed=seed, log=history.line)
     best = Best(tensors)
@@ -156,6 +167,10 @@ def deterministic(device: str) -> Iterator[None]:
         yield
     finally:
         torch.use_deterministic_algorithms(before)
+
+
+def _freeze(model: GraphModule, recipe: Recipe) -> None:
+    model.freeze([node.name for node in model.graph.gate_nodes] if recipe.freeze_gates else [])
 
 
 def _check_sums(module: QuantizedModule, images: torch.Tensor, history: History) -> None:

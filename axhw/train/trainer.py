@@ -11,9 +11,13 @@ import torch.nn.functional as F
 from torch import nn
 
 from axhw.errors import AxhwError
+from axhw.nn.layers.routing import Gate
 from axhw.train.batches import DeviceImages
+from axhw.train.quantization_aware import QuantizedModule
 from axhw.train.recipe import Recipe
+from axhw.train.routing import LoadBalance
 from axhw.train.sgd import Sgd
+from axhw.train.torch_model import GraphModule
 
 _EVALUATION_BATCH = 1000
 
@@ -23,7 +27,7 @@ class Trainer:
 
     Parameters
     ----------
-    model : nn.Module
+    model : GraphModule or QuantizedModule
         On the device of the images.
     tensors : mapping of str to tensor
         All that training changes.
@@ -40,12 +44,12 @@ class Trainer:
     Raises
     ------
     AxhwError
-        For a batch larger than the training split.
+        For a batch larger than the training split, and for gates to be balanced in training with codes.
     """
 
     def __init__(
         self,
-        model: nn.Module,
+        model: GraphModule | QuantizedModule,
         tensors: dict[str, torch.Tensor],
         images: DeviceImages,
         recipe: Recipe,
@@ -59,11 +63,16 @@ class Trainer:
             raise AxhwError(
                 f"Expected a batch of at most {len(images)} images, all of the split, found {recipe.batch}."
             )
+        if recipe.load_balance and isinstance(model, QuantizedModule):
+            raise AxhwError(
+                f"Expected gates to be balanced in training with real values, found {recipe.load_balance} for codes."
+            )
         self._model = model
         self._images = images
         self._recipe = recipe
         self._seed = seed
         self._log = log
+        self._balances = recipe.load_balance > 0 and any(isinstance(node.layer, Gate) for node in model.graph)
         self._optimizer = Sgd(
             tensors,
             momentum=recipe.momentum,
@@ -141,8 +150,11 @@ class Trainer:
         self._optimizer.clear()
         images, labels = self._images(self._choice)
         with self._precision():
-            logits = self._model(images)
+            balance = LoadBalance(self._model.graph) if self._balances else None
+            logits = self._model(images) if balance is None else self._model(images, observe=balance.observe)
             loss = F.cross_entropy(logits.float(), labels, label_smoothing=self._recipe.label_smoothing)
+            if balance is not None:
+                loss = loss + self._recipe.load_balance * balance.loss()
         loss.backward()
         self._optimizer.step()
         self._loss += loss.detach()

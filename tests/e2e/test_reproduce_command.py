@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +43,27 @@ def test_max_dnn(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     for row in document["reconfiguration"]["rows"]:
         assert row["configurable_saved_pct"] < row["fixed_saved_pct"]
         assert row["fixed_saved_pct"] == pytest.approx(row["energy_saved_pct"], abs=1)
+    exact, *totals = [row for row in document["divergence"] if row["layer"] == "all"]
+    assert exact["level"] == "exact"
+    assert {row["level"] for row in totals} <= {"layer", "filter", "kernel"}
+    assert totals
+    for row in totals:
+        (saved,) = {
+            point["energy_saved_pct"]
+            for point in document["points"]
+            if (point["palette"], point["compensation"], point["level"]) == ("roup", row["compensation"], row["level"])
+            and point["energy_saved_pct"] == pytest.approx(row["uniform_saved_pct"])
+        }
+        assert 0 < row["array_cell_saved_pct"] < saved
+        assert row["array_cell_divergence_points"] == pytest.approx(saved - row["array_cell_saved_pct"])
     report = (tmp_path / "max-dnn.md").read_text(encoding="utf-8")
     for claim in document["claims"]:
         assert claim["ours"] in report
-    for name in ("fronts", "sensitivity", "reconfiguration"):
+    page = (tmp_path / "max-dnn.html").read_text(encoding="utf-8")
+    assert page.count("<svg ") == 4
+    for claim in document["claims"]:
+        assert escape(claim["ours"]) in page
+    for name in ("fronts", "sensitivity", "reconfiguration", "divergence"):
         assert f"(max-dnn-{name}.png)" in report
         assert (tmp_path / f"max-dnn-{name}.svg").read_text(encoding="utf-8").startswith("<?xml")
     assert len(pd.read_csv(tmp_path / "points.csv")) == len(document["points"])

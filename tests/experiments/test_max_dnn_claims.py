@@ -96,6 +96,27 @@ def test_the_joint_front_and_who_forms_it() -> None:
     assert not by_words(found([*finer[1:], only_in_name], FLAT), "formed almost only").met
 
 
+def searches(nsga2: float, *, level: str = "filter", others: tuple[str, ...] = ("random", "greedy")) -> list[Any]:
+    """Hypervolumes, those of other searches 0.5 and 0.6."""
+    common = {"network": "resnet8", "palette": "roup", "compensation": "none", "level": level, "evaluations": 40}
+    volumes = {"nsga2": nsga2, **dict(zip(others, (0.5, 0.6)))}
+    return [{**common, "strategy": name, "hypervolume": volume} for name, volume in volumes.items()]
+
+
+def test_searches_at_equal_evaluations() -> None:
+    def claim(*rows: dict[str, Any]) -> Claim:
+        every = claims([point(1, 1)], FLAT, rows, model="resnet8", deeper=None, about="data")
+        return by_words(every, "larger hypervolume")
+
+    assert claim(*searches(0.61)).met
+    assert claim(*searches(0.61)).ours == "by filter 0.610, random 0.500, greedy 0.600"
+    assert not claim(*searches(0.6)).met
+    assert not claim(*searches(0.61), *searches(0.55, level="kernel")).met
+    alone = searches(0.1, level="kernel", others=())
+    assert claim(*searches(0.61), *alone).met, "levels without other searches do not count"
+    assert not [each for each in found([point(1, 1)], FLAT) if "hypervolume" in each.claim]
+
+
 def test_layers() -> None:
     as_published = found([point(1, 1)], AS_PUBLISHED)
     flat = found([point(1, 1)], FLAT)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from axhw.data import digits
 from axhw.data.dataset import Splits
 from axhw.hdl.registry import parse
+from axhw.nn.graph import Graph
 from axhw.nn.network import Network
 from axhw.nn.quantized import QuantizedNetwork
 from axhw.nn.quantizer import quantize_network
@@ -44,3 +46,31 @@ def network() -> Network:
 def quantized(network: Network, splits: Splits) -> dict[bool, QuantizedNetwork]:
     """The shipped network for signed (True) and unsigned (False) multipliers."""
     return {signed: quantize_network(network, splits.train.images, signed=signed) for signed in (True, False)}
+
+
+@pytest.fixture(scope="session")
+def random_network() -> Callable[..., Network]:
+    """A network with random weights that keep values in range; gates use all experts for the images given."""
+
+    def make(graph: Graph, images: npt.NDArray[np.float32] | None = None) -> Network:
+        rng = np.random.default_rng(0)
+        parameters = {}
+        for name, shape in graph.parameter_shapes.items():
+            if name.endswith("running_var") or (name.endswith("weight") and len(shape) == 1):
+                value = rng.uniform(0.5, 1.5, shape)
+            elif name.endswith("weight"):
+                value = rng.normal(0.0, np.sqrt(2 / np.prod(shape[1:])), shape)
+            else:
+                value = rng.normal(0.0, 0.2, shape)
+            parameters[name] = value.astype(np.float32)
+        network = Network(graph=graph, parameters=parameters)
+        if images is not None:
+
+            def center(name: str, logits: npt.NDArray[np.floating]) -> None:
+                if name.endswith("gate_logits"):
+                    parameters[f"{name}.bias"] -= logits.reshape(-1, logits.shape[-1]).mean(axis=0)
+
+            network.forward(images, observe=center)
+        return network
+
+    return make

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from axhw.report.max_dnn import draw_families, draw_reconfiguration
+from axhw.report.max_dnn import draw_divergence, draw_families, draw_reconfiguration
 
 ROWS: list[dict[str, Any]] = [
     {
@@ -50,3 +50,28 @@ def test_with_and_without_the_cost_of_reconfiguration() -> None:
     )
     assert fixed == [20, 40, 60]
     assert configurable == [10, 30, 50]
+
+
+def test_savings_by_layer_and_in_all() -> None:
+    rows = [
+        {
+            "compensation": "affine",
+            "level": level,
+            "layer": layer,
+            "uniform_saved_pct": saved,
+            "mac_saved_pct": saved / 2,
+        }
+        for level in ("layer", "kernel")
+        for layer, saved in (("conv1", 20.0), ("conv2", 40.0), ("all", 35.0))
+    ]
+    figure = draw_divergence(rows, models={"uniform": "model", "mac": "MAC"}, about="a network")
+    assert [axes.get_title(loc="left") for axes in figure.axes] == [
+        "by layer, biases and scales compensated",
+        "by kernel, biases and scales compensated",
+    ]
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["conv1", "conv2", "all"]
+    lines = {line.get_label(): line for line in figure.axes[1].get_lines()}
+    assert np.asarray(lines["MAC"].get_ydata()).tolist() == [10, 20]
+    drawn = [np.asarray(line.get_ydata()).tolist() for line in figure.axes[1].get_lines()]
+    assert [35] in drawn
+    assert [17.5] in drawn

@@ -41,6 +41,7 @@ def test_decimals_show_the_smallest_value(values: list[float], digits: int, deci
         (0.0, 2, True, "0.00"),
         (-0.0, 2, True, "0.00"),
         (0.00001, 2, False, "1.0e\N{MINUS SIGN}05"),
+        (0.0000379, 5, False, "3.8e\N{MINUS SIGN}05"),
         (math.nan, 2, False, "\N{EN DASH}"),
     ],
 )

@@ -15,7 +15,7 @@ from axhw.search.hypervolume import front, hypervolume
 from axhw.search.nsga2 import Nsga2
 from axhw.search.result import front_points, largest_savings, save_assignments
 from axhw.search.run import Checkpoint, Objective, Strategy, run_search
-from axhw.search.space import Genome, Space
+from axhw.search.space import Genome, Space, SpaceLevel
 from axhw.search.workbench import Workbench
 
 STRATEGIES: dict[str, Strategy] = {
@@ -75,6 +75,14 @@ def test_a_seed_gives_a_search_also_when_it_is_interrupted(workbench: Workbench,
 
 def test_another_seed_is_another_search(workbench: Workbench) -> None:
     assert search(workbench, RandomSearch()).genomes != search(workbench, RandomSearch(), seed=2).genomes
+
+
+@pytest.mark.parametrize("level", ["filter", "kernel", "mixed"])
+def test_hill_climbing_does_not_stay_with_one_design_a_layer(workbench: Workbench, level: SpaceLevel) -> None:
+    space = workbench.space(level)
+    archive = run_search(space, workbench.objective, HillClimbing(), evaluations=120, seed=1)
+    assert archive.genomes[0] == space.exact()
+    assert any(ids.ndim for genome in archive.genomes for ids in space.choice(genome).values())
 
 
 def test_predictions_find_better_fronts_than_chance(workbench: Workbench) -> None:

@@ -24,7 +24,13 @@ _WITH = {"none": "without compensation", "affine": "with compensated biases and 
 
 
 def claims(
-    points: Sequence[Row], sensitivity: Sequence[Row], *, model: str, deeper: str | None, about: str
+    points: Sequence[Row],
+    sensitivity: Sequence[Row],
+    searches: Sequence[Row] = (),
+    *,
+    model: str,
+    deeper: str | None,
+    about: str,
 ) -> list[Claim]:
     """All claims.
 
@@ -32,6 +38,8 @@ def claims(
     ----------
     points : sequence of rows of `axhw.experiments.max_dnn.fronts`
     sensitivity : sequence of rows of `axhw.experiments.max_dnn.sensitivity.sensitivities`
+    searches : sequence of rows
+        Hypervolumes, as `axhw.experiments.max_dnn.fronts` has them.
     model, deeper : str
         The network of the fronts, and the deeper one.
     about : str
@@ -43,6 +51,7 @@ def claims(
         own = select(main, compensation=compensation)
         how = f"{model} on {about}, {_WITH[compensation]}"
         found += [_saving(own, how), _dominance(own, how), _twice(own, how)]
+        found += _searching(select(searches, network=model, compensation=compensation), how)
     first = sensitivity[0]
     alone = f"{model} on {first['dataset']}, {first['images']:,} test images, without compensation"
     found += [*_depth(sensitivity, alone), _slowing(sensitivity, alone)]
@@ -104,6 +113,32 @@ def _twice(points: Sequence[Row], how: str) -> Claim:
         basis=f"{how}; ROUP by filter, kernel or mixed against EvoApproxLib by layer, most saved at a validation loss "
         f"of at most {LOSS_PCT:g} points; met from {TIMES:g} times on if the test accuracy is at least as high",
     )
+
+
+def _searching(searches: Sequence[Row], how: str) -> list[Claim]:
+    """NSGA-II at each level where other searches had as many evaluations; none where there were none."""
+    met, texts = True, []
+    for row in select(searches, strategy="nsga2"):
+        same = {name: row[name] for name in ("palette", "level", "evaluations")}
+        others = {name: select(searches, strategy=name, **same) for name in ("random", "greedy")}
+        if not all(others.values()):
+            continue
+        volumes = {name: found[0]["hypervolume"] for name, found in others.items()}
+        met = met and row["hypervolume"] > max(volumes.values())
+        beside = ", ".join(f"{name} {volume:.3f}" for name, volume in volumes.items())
+        texts.append(f"by {row['level']} {row['hypervolume']:.3f}, {beside}")
+    if not texts:
+        return []
+    return [
+        Claim(
+            claim="NSGA-II finds a larger hypervolume than random search and greedy hill climbing with as many "
+            "evaluations.",
+            paper="NSGA-II alone, without another search beside it",
+            ours="; ".join(texts),
+            met=met,
+            basis=f"{how}; ROUP, hypervolumes on validation images; met if NSGA-II is ahead at every level",
+        )
+    ]
 
 
 def _depth(sensitivity: Sequence[Row], how: str) -> list[Claim]:

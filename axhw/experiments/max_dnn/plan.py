@@ -10,6 +10,7 @@ from axhw.nn.compensation import Compensation
 from axhw.search.space import SpaceLevel
 
 PaletteName: TypeAlias = Literal["roup", "published", "library", "modes"]
+ElementName: TypeAlias = Literal["array_cell", "mac"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,12 +45,38 @@ class Training:
         One scale for the weights of each filter, or one for all of a layer.
     calibration_seed : int or None
         Which images of the train split ranges of activations are measured on; None keeps those that training fixed.
+    seed : int
+        Of the training: of its first weights and of the order and changes of images. 0 is that of the weights that
+        come with axhw for any use; others come with the experiment.
     """
 
     model: str
     data: str
     per_channel: bool = True
     calibration_seed: int | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tracing:
+    """Points of the fronts that are measured in gates.
+
+    Attributes
+    ----------
+    compensations : tuple of {None, "bias", "affine"}
+        A point of each level for each.
+    elements : tuple of {"array_cell", "mac"}
+        Processing elements to measure in.
+    images : int
+        Of the train split, whose operands are traced.
+    pairs : int
+        Operations sampled of each layer, design and order.
+    """
+
+    compensations: tuple[Compensation | None, ...] = (None, "affine")
+    elements: tuple[ElementName, ...] = ("array_cell", "mac")
+    images: int = 8
+    pairs: int = 2048
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +103,8 @@ class Plan:
         Most points of a front that are run on test images.
     modes : int
         Designs of the run-time configurable multiplier, the exact one included.
+    tracing : Tracing
+        For the question how far the energy model is from gates.
     seed : int
     """
 
@@ -94,6 +123,7 @@ class Plan:
     sensitivity_images: int
     front_points: int
     modes: int
+    tracing: Tracing = Tracing()
     seed: int = 1
 
     @property
@@ -110,7 +140,7 @@ FULL = Plan(
     roup=("roup:p=0..3,r=0..6,rule=*",),
     published=(f"evoapprox:circuit={'|'.join(CIRCUITS)}",),
     searches=(
-        Searches(palette="roup", levels=_LEVELS, baselines=("layer", "filter")),
+        Searches(palette="roup", levels=_LEVELS, baselines=_LEVELS),
         Searches(palette="published", levels=("layer",)),
         Searches(palette="library", levels=("layer", "mixed")),
     ),
@@ -122,10 +152,11 @@ FULL = Plan(
         Searches(palette="published", levels=("layer",), compensations=("affine",)),
     ),
     trainings=tuple(
-        Training(model=model, data=data, per_channel=per_channel, calibration_seed=seed)
+        Training(model=model, data=data, per_channel=per_channel, calibration_seed=images, seed=seed)
         for data in ("cifar10_jpeg", "fashion_mnist")
-        for model in ("resnet8", "resnet20")
-        for per_channel, seed in ((True, None), (True, 0), (True, 1), (False, None))
+        for model, seeds in (("resnet8", (0, 1, 2)), ("resnet20", (0,)))
+        for seed in seeds
+        for per_channel, images in ((True, None), (True, 0), (False, None))
     ),
     images=1000,
     test_images=None,
@@ -140,7 +171,7 @@ QUICK = Plan(
     roup=("roup:p=1..3,r=0|4,rule=aligned|symmetric",),
     published=("evoapprox:circuit=mul8s_1KVA|mul8s_1KVQ|mul8s_1KX5|mul8s_1L2L|mul8s_1L2N",),
     searches=(
-        Searches(palette="roup", levels=_LEVELS, baselines=("filter",)),
+        Searches(palette="roup", levels=_LEVELS, baselines=_LEVELS),
         Searches(palette="published", levels=("layer",)),
     ),
     evaluations=40,
@@ -156,4 +187,5 @@ QUICK = Plan(
     sensitivity_images=200,
     front_points=8,
     modes=3,
+    tracing=Tracing(compensations=(None,), elements=("array_cell",), images=4, pairs=256),
 )

@@ -1,4 +1,4 @@
-"""The results as files: tables, figures and one report that tells them."""
+"""The results as files: tables, and one report in Markdown and in HTML that tells them."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ from typing import Any
 
 from axhw import __version__
 from axhw.evaluation import write_rows
+from axhw.experiments.max_dnn.divergence import divergence_blocks
 from axhw.experiments.max_dnn.fronts import select
 from axhw.files import replacing
-from axhw.report.front import save_figure
-from axhw.report.max_dnn import draw_families, draw_reconfiguration
+from axhw.report.max_dnn import draw_families, draw_reconfiguration, draw_retrained
 from axhw.report.sensitivity import draw_sensitivity
+from axhw.report.study import Block, Picture, Section, Study, Table, write_study
 
 Row = Mapping[str, Any]
 
 _CLAIM = ("claim", "paper", "ours", "basis")
-DOCUMENT, REPORT = "max-dnn.json", "max-dnn.md"
-_TABLES = ("claims", "savings", "searches", "points", "sensitivity", "trainings")
+NAME = "max-dnn"
+_TABLES = ("claims", "savings", "searches", "points", "sensitivity", "trainings", "divergence", "retrained")
 
 
 def write_results(document: Mapping[str, Any], folder: Path) -> list[Path]:
-    """Write max-dnn.md, max-dnn.json, a CSV file for each table and the figures as SVG and PNG.
+    """Write max-dnn.md, max-dnn.html, max-dnn.json, a CSV file for each table and the figures as SVG and PNG.
 
     Parameters
     ----------
@@ -37,56 +38,33 @@ def write_results(document: Mapping[str, Any], folder: Path) -> list[Path]:
     Returns
     -------
     list of Path
-        The report first.
+        The reports first.
     """
-    files = [folder / REPORT, folder / DOCUMENT]
+    files = write_study(study(document), folder, name=NAME)
+    files.append(folder / f"{NAME}.json")
+    with replacing(files[-1]) as draft:
+        draft.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     tables = {name: document[name] for name in _TABLES} | {"reconfiguration": document["reconfiguration"]["rows"]}
     files += [write_rows(rows, folder / f"{name}.csv") for name, rows in tables.items() if rows]
-    for name, figure in _figures(document).items():
-        for suffix in (".svg", ".png"):
-            files.append(folder / f"max-dnn-{name}{suffix}")
-            save_figure(figure, files[-1])
-    for path, text in ((files[0], markdown(document)), (files[1], json.dumps(document, indent=2) + "\n")):
-        with replacing(path) as draft:
-            draft.write_text(text, encoding="utf-8")
     return files
 
 
-def _figures(document: Mapping[str, Any]) -> dict[str, Any]:
-    settings = document["settings"]
-    about = (
-        f"{{}} on {settings['data']}: {settings['validation_images']:,} validation images to search, "
-        f"{settings['test_images']:,} test images"
-    )
-    figures = {"sensitivity": draw_sensitivity(document["sensitivity"])}
-    for name, model in (("fronts", settings["model"]), ("fronts-deeper", settings["deeper"])):
-        if points := select(document["points"], network=model):
-            figures[name] = draw_families(points, about=about.format(model))
-    if rows := document["reconfiguration"]["rows"]:
-        figures["reconfiguration"] = draw_reconfiguration(rows, about=about.format(settings["model"]))
-    return figures
-
-
-def markdown(document: Mapping[str, Any]) -> str:
+def study(document: Mapping[str, Any]) -> Study:
     """The report."""
     sections = [
-        _opening(document),
-        ["## Claims of the paper", "", *_claims(document["claims"])],
-        [
-            "## Largest savings",
-            "",
-            "Chosen by the loss on validation images; the test loss is of the same point.",
-            "",
-            *_savings(document["savings"]),
-            "",
-            "![Fronts](max-dnn-fronts.png)",
-        ],
-        _deeper(document["settings"]),
-        _searches(document["searches"]),
-        _sensitivity(document),
-        _reconfiguration(document["reconfiguration"]),
+        Section(title="Claims of the paper", blocks=[_claims(document["claims"])]),
+        Section(title="Largest savings", blocks=[*_savings(document["savings"]), *_fronts(document)]),
+        Section(title="After a short retraining", blocks=_retrained(document)),
+        Section(title="Searches at equal evaluations", blocks=_searches(document["searches"])),
+        Section(title="Sensitivity", blocks=_sensitivity(document)),
+        Section(title="With the cost of reconfiguration", blocks=_reconfiguration(document)),
+        Section(title="Predicted savings against gates", blocks=divergence_blocks(document, name=NAME)),
     ]
-    return "\n\n".join("\n".join(section) for section in sections if section) + "\n"
+    return Study(
+        title="MAx-DNN: the right multiplier in every layer, filter and kernel",
+        opening=_opening(document),
+        sections=[section for section in sections if section.blocks],
+    )
 
 
 def _opening(document: Mapping[str, Any]) -> list[str]:
@@ -100,15 +78,12 @@ def _opening(document: Mapping[str, Any]) -> list[str]:
     )
     designs = ", ".join(f"{name} {count}" for name, count in settings["designs"].items())
     return [
-        "# MAx-DNN: the right multiplier in every layer, filter and kernel",
-        "",
         f"Made by `axhw reproduce max-dnn` with axhw {__version__}, Python {platform.python_version()} on "
         f"{platform.machine()}, {os.cpu_count()} processors. {networks} on {settings['data']}, int8 without "
         f"retraining; searched on {settings['validation_images']:,} images held out of the training images, fronts run "
         f"once on {settings['test_images']:,} test images; {settings['evaluations']:,} evaluations a search{deeper}, "
         f"population {settings['population']}, seed {settings['seed']}. Accuracy with exact products: {exact}. "
         f"Designs to choose from, the exact one included: {designs}.",
-        "",
         "Energy: multiplications alone, each that of its multiplier with uniform random operands and glitches, "
         f"{settings['library']}, {settings['engine']}, against the exact multiplier of least energy. Losses are points "
         "of accuracy against exact products. Searches, their reports and sensitivities took "
@@ -116,17 +91,63 @@ def _opening(document: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _claims(rows: Sequence[Row]) -> list[str]:
+def _about(document: Mapping[str, Any], model: str) -> str:
+    """Below a figure."""
+    settings = document["settings"]
+    return (
+        f"{model} on {settings['data']}: {settings['validation_images']:,} validation images to search, "
+        f"{settings['test_images']:,} test images"
+    )
+
+
+def _claims(rows: Sequence[Row]) -> Table:
     heads = ("", "claim", "paper", "here", "basis")
     cells = [("met" if row["met"] else "**not met**", *(row[name] for name in _CLAIM)) for row in rows]
-    return _table(heads, cells, left=len(heads))
+    return Table(heads=heads, rows=cells, left=len(heads))
 
 
-def _deeper(settings: Mapping[str, Any]) -> list[str]:
-    return [] if settings["deeper"] is None else [f"![Fronts of {settings['deeper']}](max-dnn-fronts-deeper.png)"]
+def _fronts(document: Mapping[str, Any]) -> list[Block]:
+    settings, found = document["settings"], list[Block]()
+    for stem, model, caption in (
+        ("fronts", settings["model"], "Fronts"),
+        ("fronts-deeper", settings["deeper"], f"Fronts of {settings['deeper']}"),
+    ):
+        if points := select(document["points"], network=model):
+            figure = draw_families(points, about=_about(document, model))
+            found.append(Picture(stem=f"{NAME}-{stem}", caption=caption, figure=figure))
+    return found
 
 
-def _searches(rows: Sequence[Row]) -> list[str]:
+def _retrained(document: Mapping[str, Any]) -> list[Block]:
+    rows = document["retrained"]
+    if not rows:
+        return []
+    lines = [
+        (
+            *(row[name] for name in ("network", "palette", "compensation", "level")),
+            f"{row['energy_saved_pct']:.1f}",
+            f"{row['test_loss_pct']:.2f}",
+            f"{row['retrained_loss_pct']:.2f}",
+            f"{100 * row['retrained_accuracy']:.2f}",
+        )
+        for row in rows
+    ]
+    heads = ("network", "designs", "compensation", "level", "saved %", "loss", "retrained: loss", "accuracy %")
+    return [
+        f"The points that save most at a validation loss of at most 4 and 8 points, trained {rows[0]['epochs']} epochs "
+        "with the products of their assignments, straight-through gradients, weights of the best epoch by validation "
+        "images (`axhw retrain`). Losses on all test images of the report, before with the compensation that belongs "
+        "to the point, after without any.",
+        Table(heads=heads, rows=lines, left=4),
+        Picture(
+            stem=f"{NAME}-retrained",
+            caption="Before and after retraining",
+            figure=draw_retrained(rows, about=f"{document['settings']['data']}, test images"),
+        ),
+    ]
+
+
+def _searches(rows: Sequence[Row]) -> list[Block]:
     named = ("network", "palette", "compensation", "level", "strategy", "evaluations")
     lines = []
     for row in rows:
@@ -134,20 +155,18 @@ def _searches(rows: Sequence[Row]) -> list[str]:
         told = "" if pace is None else f"{pace:.0f}"
         lines.append((*(row[name] for name in named), f"{row['hypervolume']:.3f}", told))
     return [
-        "## Searches at equal evaluations",
-        "",
         "Hypervolume of losses up to 10 points and energies up to that of exact products; `one design` runs in all "
-        "layers every design that no other beats in energy and predicted noise.",
-        "",
-        *_table(
-            ("network", "designs", "compensation", "level", "search", "evaluations", "hypervolume", "a minute"),
-            lines,
+        "layers every design that no other beats in energy and predicted noise. Hill climbing (`greedy`) gives filters "
+        "or kernels a second design once no design of a layer can be changed for the better.",
+        Table(
+            heads=("network", "designs", "compensation", "level", "search", "evaluations", "hypervolume", "a minute"),
+            rows=lines,
             left=5,
         ),
     ]
 
 
-def _sensitivity(document: Mapping[str, Any]) -> list[str]:
+def _sensitivity(document: Mapping[str, Any]) -> list[Block]:
     settings, trainings = document["settings"], document["trainings"]
     classes = ", ".join(f"ROUP_{name} `{design}`" for name, design in settings["classes"].items())
     lines = [
@@ -155,6 +174,7 @@ def _sensitivity(document: Mapping[str, Any]) -> list[str]:
             row["model"],
             row["data"],
             "by filter" if row["per_channel"] else "by layer",
+            row["seed"],
             "training" if row["calibration_seed"] is None else f"images, seed {row['calibration_seed']}",
             row["class"],
             f"{100 * row['int8_accuracy']:.1f}",
@@ -165,25 +185,24 @@ def _sensitivity(document: Mapping[str, Any]) -> list[str]:
         )
         for row in trainings
     ]
-    heads = ("network", "data", "weight scales", "ranges from", "class", "int8 %", "first third", "last third")
+    heads = ("network", "data", "weight scales", "seed", "ranges from", "class", "int8 %", "first third", "last third")
     return [
-        "## Sensitivity",
-        "",
         f"{classes}: {settings['class_rule']}.",
-        "",
-        "![Sensitivity of the layers](max-dnn-sensitivity.png)",
-        "",
+        Picture(
+            stem=f"{NAME}-sensitivity",
+            caption="Sensitivity of the layers",
+            figure=draw_sensitivity(document["sensitivity"]),
+        ),
         f"Points lost on {settings['sensitivity_images']:,} test images with one layer approximate, without "
         "compensation, as the mean of the first and the last third of the layers. A correlation of depth and loss "
         "(Spearman) of -1 says that each layer matters less than the one before.",
-        "",
-        *_table((*heads, "largest", "correlation"), lines, left=5),
-        "",
+        Table(heads=(*heads, "largest", "correlation"), rows=lines, left=6),
         _early(trainings),
     ]
 
 
-def _reconfiguration(cost: Mapping[str, Any]) -> list[str]:
+def _reconfiguration(document: Mapping[str, Any]) -> list[Block]:
+    cost = document["reconfiguration"]
     ratios = ", ".join(f"{each['energy_ratio']:.2f}" for each in cost["fixed"])
     lines = [
         (
@@ -199,9 +218,9 @@ def _reconfiguration(cost: Mapping[str, Any]) -> list[str]:
         for row in cost["rows"]
     ]
     heads = ("level", "validation loss", "test loss", "modes", "fixed: saved %", "configurable: saved %", "changes")
+    if not lines:
+        return []
     return [
-        "## With the cost of reconfiguration",
-        "",
         f"`{cost['name']}` is one of {', '.join(f'`{name}`' for name in cost['modes'])} at a time; its area is "
         f"{cost['area_ratio']:.2f} times that of its largest fixed design, its delay {cost['delay_ratio']:.2f} times "
         f"that of the slowest, its energy {ratios} times that of the fixed design in each mode. Searches choose from "
@@ -209,10 +228,12 @@ def _reconfiguration(cost: Mapping[str, Any]) -> list[str]:
         "doing all kernels one after the other. *Busy* is how much of the time 16 columns of fixed designs work, "
         "shared out by the work there is for each: by filter, a product in a mixed array spends what the fixed "
         "design spends, and idle columns are what it costs.",
-        "",
-        *_table((*heads, "busy %"), lines, left=1),
-        "",
-        "![With and without the cost of reconfiguration](max-dnn-reconfiguration.png)",
+        Table(heads=(*heads, "busy %"), rows=lines, left=1),
+        Picture(
+            stem=f"{NAME}-reconfiguration",
+            caption="With and without the cost of reconfiguration",
+            figure=draw_reconfiguration(cost["rows"], about=_about(document, document["settings"]["model"])),
+        ),
     ]
 
 
@@ -224,7 +245,7 @@ def _early(trainings: Sequence[Row]) -> str:
     )
 
 
-def _savings(rows: Sequence[Row]) -> list[str]:
+def _savings(rows: Sequence[Row]) -> list[Block]:
     """One line a front, a column for each loss."""
     losses = list(dict.fromkeys(row["at_most_loss_pct"] for row in rows))
     keys = dict.fromkeys((row["network"], row["palette"], row["compensation"], row["level"]) for row in rows)
@@ -237,9 +258,7 @@ def _savings(rows: Sequence[Row]) -> list[str]:
         ]
         lines.append((*key, *cells))
     heads = [f"<= {loss:g} %: saved (test loss)" for loss in losses]
-    return _table(("network", "designs", "compensation", "level", *heads), lines, left=4)
-
-
-def _table(heads: Sequence[str], rows: Sequence[Sequence[object]], *, left: int) -> list[str]:
-    rule = ["---" if place < left else "---:" for place in range(len(heads))]
-    return [f"| {' | '.join(map(str, cells))} |" for cells in (heads, rule, *rows)]
+    return [
+        "Chosen by the loss on validation images; the test loss is of the same point.",
+        Table(heads=("network", "designs", "compensation", "level", *heads), rows=lines, left=4),
+    ]

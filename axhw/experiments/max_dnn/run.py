@@ -11,9 +11,12 @@ from typing import Any
 from axhw.evaluation import Bench, eight_bit_table
 from axhw.experiments.max_dnn.claims import claims
 from axhw.experiments.max_dnn.designs import CLASS_RULE, ClassName, Flow, Progress, classes, palettes
+from axhw.experiments.max_dnn.divergence import divergence
+from axhw.experiments.max_dnn.energy_model import Traces, chosen_points, measured_points
 from axhw.experiments.max_dnn.fronts import Family, savings, searched_fronts, select
 from axhw.experiments.max_dnn.plan import PaletteName, Plan, Searches, Training
 from axhw.experiments.max_dnn.reconfiguration import configurable, costed, load, most_used
+from axhw.experiments.max_dnn.retraining import Chosen, chosen, retrain_all, retrained_row
 from axhw.experiments.max_dnn.sensitivity import sensitivities, thirds, trained
 from axhw.experiments.parts import Parts
 from axhw.mixed.overhead import overhead
@@ -40,6 +43,8 @@ class Experiment:
     flow : Flow
     root : Path, optional
         Folder to look for data sets in.
+    device : str, optional
+        Retrain chosen points there, with PyTorch; without, those are told that have been retrained before.
     progress : callable
         Called with steps done, their total and what comes next.
     """
@@ -48,6 +53,7 @@ class Experiment:
     folder: Path
     flow: Flow
     root: Path | None = None
+    device: str | None = None
     progress: Progress = lambda done, total, what: None
 
     @cached_property
@@ -69,12 +75,17 @@ class Experiment:
             below = Bench.load(model=plan.deeper, data=plan.data, root=self.root, images=plan.test_images)
             deeper = self._fronts(plan.deeper, below, found, plan.deeper_searches, plan.deeper_evaluations)
         costs = self._reconfiguration(bench, found["roup"], fronts["points"])
+        gaps = self._divergence(bench, found["roup"], fronts["points"])
+        benches = {plan.model: bench} | ({plan.deeper: below} if plan.deeper is not None else {})
+        retrained = self._retrained(benches, [*fronts["points"], *deeper["points"]])
         test, validation = bench.data.test, bench.data.validation.limited(plan.images)
         points = [*fronts["points"], *deeper["points"]]
+        searches = [*fronts["searches"], *deeper["searches"]]
         about = f"{test.name}, searched on {len(validation):,} validation and reported on {len(test):,} test images"
         return {
             "claims": [
-                claim.row() for claim in claims(points, sensitivity, model=plan.model, deeper=plan.deeper, about=about)
+                claim.row()
+                for claim in claims(points, sensitivity, searches, model=plan.model, deeper=plan.deeper, about=about)
             ],
             "settings": {
                 "model": plan.model,
@@ -95,16 +106,21 @@ class Experiment:
                 "engine": str(self.flow.engine),
                 "designs": {name: len(palette) for name, palette in found.items()},
                 "class_rule": CLASS_RULE,
+                "traced_elements": list(plan.tracing.elements),
+                "traced_images": plan.tracing.images,
+                "traced_pairs": plan.tracing.pairs,
                 "classes": {name: record.name for name, record in classes(found["roup"].records).items()},
             },
             "exact": {plan.model: fronts["exact"]}
             | ({plan.deeper: deeper["exact"]} if plan.deeper is not None else {}),
             "savings": savings(points),
-            "searches": [*fronts["searches"], *deeper["searches"]],
+            "searches": searches,
             "points": points,
             "sensitivity": sensitivity,
             "trainings": trainings,
             "reconfiguration": costs,
+            "divergence": gaps,
+            "retrained": retrained,
         }
 
     def _sensitivity(self, bench: Bench, palette: Palette) -> list[Mapping[str, Any]]:
@@ -203,3 +219,38 @@ class Experiment:
         front = self._fronts(self.plan.model, bench, {"modes": small}, [one], self.plan.evaluations)
         rows = [{**row, **costed(load(self.folder, row), graph, small, measured)} for row in front["points"]]
         return {"name": spec.name, "modes": list(small.names), **measured.summary(), "rows": rows}
+
+    def _retrained(self, benches: Mapping[str, Bench], points: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        """The points that save most, before and after a short training with their products."""
+        wanted = chosen(points, self.folder)
+        if self.device is not None:
+            retrain_all(wanted, data=self.plan.data, root=self.root, device=self.device, progress=self.progress)
+        found: list[Mapping[str, Any]] = []
+        for number, point in enumerate(wanted):
+            if not point.weights.exists():
+                continue
+            network = point.row["network"]
+            self.progress(number, len(wanted), f"retrained {network}, {point.row['palette']}, {point.file.stem}")
+            settings = {"digest": point.digest, "network": network, "test_images": self.plan.test_images}
+
+            def make(point: Chosen = point, network: str = network) -> Mapping[str, Any]:
+                return retrained_row(point, benches[network])
+
+            found.append(self.parts.remember("retrained", settings, make))
+        return found
+
+    def _divergence(
+        self, bench: Bench, palette: Palette, points: Sequence[Mapping[str, Any]]
+    ) -> list[Mapping[str, Any]]:
+        """How far the energies of the fronts are from gates, for the points that save most."""
+        plan = self.plan
+        traces = Traces(
+            bench=bench,
+            palette=palette,
+            tracing=plan.tracing,
+            flow=self.flow,
+            stage=lambda name: self.progress(0, 1, name),
+        )
+        chosen = chosen_points(points, model=plan.model, tracing=plan.tracing)
+        rows = measured_points(traces, chosen, folder=self.folder, parts=self.parts)
+        return divergence(rows, elements=plan.tracing.elements)

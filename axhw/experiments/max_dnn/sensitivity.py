@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from axhw.experiments.max_dnn.plan import Training
 from axhw.nn.network import Network
 from axhw.nn.quantized import QuantizedNetwork
 from axhw.nn.quantizer import quantize_network
+from axhw.nn.weights_file import SUFFIX, read_weights
 from axhw.search.evaluator import Evaluator
 from axhw.search.space import LEAST_SHARE
 from axhw.sim.product_table import ProductTable
@@ -99,13 +101,20 @@ def sensitivities(
 def trained(training: Training, *, root: Path | None, images: int) -> tuple[QuantizedNetwork, Dataset]:
     """The integer network of a training, and test images."""
     bench = Bench.load(model=training.model, data=training.data, root=root, images=images)
-    network = bench.network
+    network = bench.network if training.seed == 0 else _other_weights(training)
     assert isinstance(network, Network)
     calibration = bench.calibration_images
     if training.calibration_seed is not None:
         network = replace(network, ranges={})
         calibration = bench.data.train.limited(CALIBRATION_IMAGES, seed=training.calibration_seed).images
     return quantize_network(network, calibration, signed=True, per_channel=training.per_channel), bench.data.test
+
+
+def _other_weights(training: Training) -> Network:
+    """Those of a training with another seed."""
+    name = f"{training.model}-{training.data}-seed{training.seed}{SUFFIX}"
+    with resources.as_file(resources.files("axhw.experiments.max_dnn") / "weights" / name) as path:
+        return read_weights(path).network
 
 
 def thirds(training: Training, rows: Sequence[Row]) -> list[Row]:

@@ -33,6 +33,9 @@ class Layer(ABC):
     arity: ClassVar[int] = 1
     """Tensors it takes; 0 for one or more."""
 
+    fixed_range: ClassVar[tuple[float, float] | None] = None
+    """Lowest and highest value of its output, where they are known beforehand and needn't be measured."""
+
     @property
     def parameter_shapes(self) -> Mapping[str, Shape]:
         """Local names and shapes of its parameters."""

@@ -1,4 +1,4 @@
-"""The networks by name."""
+"""The networks by name; with experts see `axhw.nn.zoo.moe`."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from axhw.nn.graph import Graph
 from axhw.nn.layers.base import Shape
 from axhw.nn.zoo.digits_cnn import digits_cnn
 from axhw.nn.zoo.mobilenet import ds_cnn, mobilenet
+from axhw.nn.zoo.moe import Mixture, mixture_of_experts, near_names, parse_mixture
 from axhw.nn.zoo.resnet import resnet
 from axhw.nn.zoo.vgg import vgg_bn
-from axhw.nn.zoo.vit import vit_small, vit_tiny
+from axhw.nn.zoo.vit import vit_mini, vit_small, vit_tiny
 
 GRAPHS: Mapping[str, Callable[..., Graph]] = {
     "digits_cnn": digits_cnn,
@@ -24,6 +25,7 @@ GRAPHS: Mapping[str, Callable[..., Graph]] = {
     "vgg19_bn": functools.partial(vgg_bn, 19),
     "mobilenet": mobilenet,
     "ds_cnn": ds_cnn,
+    "vit_mini": vit_mini,
     "vit_tiny": vit_tiny,
     "vit_small": vit_small,
 }
@@ -37,10 +39,7 @@ def check_name(name: str) -> None:
     ------
     AxhwError
     """
-    if name not in GRAPHS:
-        near = difflib.get_close_matches(name, GRAPHS, n=1)
-        hint = f" (did you mean {near[0]}?)" if near else ""
-        raise AxhwError(f"Expected a network out of {', '.join(GRAPHS)}, found {name!r}{hint}.")
+    _parsed(name)
 
 
 def build_graph(name: str, *, input_shape: Shape, classes: int) -> Graph:
@@ -51,5 +50,21 @@ def build_graph(name: str, *, input_shape: Shape, classes: int) -> Graph:
     AxhwError
         For an unknown name, and for images that the network can't take.
     """
-    check_name(name)
-    return GRAPHS[name](input_shape=input_shape, classes=classes)
+    base, mixture = _parsed(name)
+    graph = GRAPHS[base](input_shape=input_shape, classes=classes)
+    return graph if mixture is None else mixture_of_experts(graph, mixture, name=name)
+
+
+def _parsed(name: str) -> tuple[str, Mixture | None]:
+    """The definition and the experts that a name stands for."""
+    if name in GRAPHS:
+        return name, None
+    found = parse_mixture(name)
+    if found is not None and found[0] in GRAPHS:
+        return found
+    near = difflib.get_close_matches(name, [*GRAPHS, *near_names(GRAPHS, name)], n=1)
+    hint = f" (did you mean {near[0]}?)" if near else ""
+    raise AxhwError(
+        f"Expected a network out of {', '.join(GRAPHS)}, or one with experts such as resnet20_hard4, "
+        f"found {name!r}{hint}."
+    )

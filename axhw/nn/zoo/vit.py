@@ -60,6 +60,11 @@ def vit(
     return build.graph()
 
 
+def vit_mini(*, patch: int = 4, input_shape: Shape = (3, 32, 32), classes: int = 10) -> Graph:
+    """6 blocks of 60 features and 4 heads, on patches of 4x4 pixels: small enough to come along with weights."""
+    return vit("vit_mini", patch=patch, features=60, blocks=6, heads=4, input_shape=input_shape, classes=classes)
+
+
 def vit_tiny(*, patch: int = 4, input_shape: Shape = (3, 32, 32), classes: int = 10) -> Graph:
     """12 blocks of 192 features and 3 heads (DeiT-Ti), on patches of 4x4 pixels."""
     return vit("vit_tiny", patch=patch, features=192, blocks=12, heads=3, input_shape=input_shape, classes=classes)

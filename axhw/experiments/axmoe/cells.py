@@ -1,0 +1,153 @@
+"""The cells of the table: a network with one circuit, as it is, compensated, and retrained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from axhw.evaluation import COMPENSATION_IMAGES, eight_bit_table
+from axhw.experiments.axmoe.gates import agreement_columns
+from axhw.experiments.axmoe.subjects import Subject, parameters_digest, retrained_network
+from axhw.experiments.parts import Parts
+from axhw.moe.cells import RECIPES, Cell
+from axhw.moe.evaluation import Prices, circuit_name, cost_columns
+from axhw.moe.normalized_cost import EXACT_CIRCUIT
+from axhw.nn.compensation import COMPENSATIONS, compensated
+from axhw.nn.network import Network
+from axhw.record import DesignRecord
+from axhw.sim.product_table import ProductTable
+
+Row = Mapping[str, Any]
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """What makes the cells.
+
+    Attributes
+    ----------
+    parts : Parts
+        Finished cells.
+    out : Path
+        Folder of the results, with retrained weights in it.
+    data : str
+        Name of the data set.
+    prices : Prices
+    records : tuple of DesignRecord
+        Of the circuits, the exact one among them.
+    seeds : tuple of int
+        Of retrainings.
+    progress : callable
+    """
+
+    parts: Parts
+    out: Path
+    data: str
+    prices: Prices
+    records: tuple[DesignRecord, ...]
+    seeds: tuple[int, ...]
+    progress: Progress
+
+    def rows(self, subjects: Sequence[Subject]) -> list[Row]:
+        """A row for each network, circuit and seed of a retraining; those of the first seed are there without any."""
+        found: list[Row] = []
+        total = len(subjects) * len(self.records)
+        for subject in subjects:
+            for record in self.records:
+                circuit = circuit_name(record.multiplier)
+                self.progress(
+                    len({(row["network"], row["circuit"]) for row in found}), total, f"{subject.name}, {circuit}"
+                )
+                plain = self._plain(subject, record)
+                for seed in self.seeds:
+                    accuracies = self._retrained(subject, record, seed)
+                    if seed == self.seeds[0] or any(accuracy is not None for accuracy in accuracies.values()):
+                        found.append({**plain, "seed": seed, **accuracies})
+        return found
+
+    def _settings(self, subject: Subject, table: ProductTable) -> dict[str, Any]:
+        return {
+            "network": subject.name,
+            "weights": subject.digest,
+            "data": subject.bench.data.test.name,
+            "images": len(subject.bench.data.test),
+            "table": table.sha256,
+        }
+
+    def _plain(self, subject: Subject, record: DesignRecord) -> Row:
+        """Without retraining."""
+        circuit, table = circuit_name(record.multiplier), eight_bit_table(record)
+        settings = self._settings(subject, table)
+        priced = {
+            "energy_fj": record.circuit_cost.energy_fj,
+            "exact_fj": self.prices.exact_fj,
+            "comparison_fj": self.prices.comparison_fj,
+        }
+        named = {
+            "network": subject.name,
+            "base": subject.base,
+            "topology": subject.topology,
+            "circuit": circuit,
+            "images": len(subject.bench.data.test),
+        }
+
+        def make() -> Row:
+            return self._measured(subject, record)
+
+        return {**named, **self.parts.remember(f"cell-{subject.name}-{circuit}", settings | priced, make)}
+
+    def _measured(self, subject: Subject, record: DesignRecord) -> Row:
+        exact, table = subject.exact, eight_bit_table(record)
+        if circuit_name(record.multiplier) == EXACT_CIRCUIT:
+            names = ("int8_accuracy", "accuracy", *map(compensated_column, COMPENSATIONS))
+            same = dict.fromkeys(names, subject.accuracy(exact))
+            return {**same, **agreement_columns(exact, exact), **cost_columns(exact.rows, record, self.prices)}
+        tables = subject.tables(table)
+        run = subject.run(tables)
+        learnt_from = subject.bench.calibration_images[:COMPENSATION_IMAGES]
+        after = {
+            compensated_column(method): subject.accuracy(
+                subject.run(tables, compensated(subject.network, learnt_from, tables, method=method))
+            )
+            for method in COMPENSATIONS
+        }
+        return {
+            "int8_accuracy": subject.accuracy(exact),
+            "accuracy": subject.accuracy(run),
+            **after,
+            **agreement_columns(run, exact),
+            **cost_columns(run.rows, record, self.prices),
+        }
+
+    def _retrained(self, subject: Subject, record: DesignRecord, seed: int) -> dict[str, float | None]:
+        """Accuracy with the circuit by recipe; None where there are no weights."""
+        circuit, table = circuit_name(record.multiplier), eight_bit_table(record)
+        found: dict[str, float | None] = {}
+        for recipe in RECIPES:
+            cell = Cell(network=subject.name, circuit=circuit, recipe=recipe, seed=seed)
+            network = retrained_network(cell, out=self.out, data=self.data)
+            column = retrained_column(recipe)
+            found[column] = None
+            if network is not None:
+                settings = self._settings(subject, table) | {"retrained": parameters_digest(network)}
+                name = f"retrained-{recipe}-{subject.name}-{cell.stem}"
+
+                def make(network: Network = network) -> float:
+                    own = replace(subject.bench, network=network).quantized(signed=True)
+                    return subject.accuracy(subject.run(subject.tables(table), own))
+
+                found[column] = float(self.parts.remember(name, settings, make))
+        return found
+
+
+def compensated_column(method: str) -> str:
+    """Of the accuracy with a compensation."""
+    return f"{method}_accuracy"
+
+
+def retrained_column(recipe: str) -> str:
+    """Of the accuracy after retraining with a recipe."""
+    return f"{recipe}_accuracy"

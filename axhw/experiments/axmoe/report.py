@@ -1,0 +1,244 @@
+"""The results as files: tables, and one report in Markdown and in HTML that tells them."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from axhw import __version__
+from axhw.evaluation import write_rows
+from axhw.experiments.axmoe.cells import compensated_column, retrained_column
+from axhw.experiments.axmoe.claims import final_accuracy, short
+from axhw.experiments.axmoe.explanations import (
+    NAME,
+    about,
+    bias_blocks,
+    expert_blocks,
+    first_cells,
+    hardware_blocks,
+    percent,
+    routing_blocks,
+    sharing_blocks,
+)
+from axhw.files import replacing
+from axhw.moe.cells import RECIPES
+from axhw.moe.normalized_cost import EXACT_CIRCUIT
+from axhw.report.axmoe import draw_accuracies, draw_pareto
+from axhw.report.study import Block, Picture, Section, Study, Table, write_study
+
+Row = Mapping[str, Any]
+
+_CLAIM = ("claim", "paper", "ours", "basis")
+_TABLES = (
+    "claims",
+    "circuits",
+    "cells",
+    "loads",
+    "routing",
+    "experts",
+    "heterogeneity",
+    "points",
+    "hypervolumes",
+    "gains",
+    "arrays",
+    "hardware",
+)
+
+
+def write_results(document: Mapping[str, Any], folder: Path) -> list[Path]:
+    """Write axmoe.md, axmoe.html, axmoe.json, a CSV file for each table and the figures as SVG and PNG.
+
+    Parameters
+    ----------
+    document : mapping
+        What `axhw.experiments.axmoe.run.Experiment.run` gives.
+    folder : Path
+        An existing one.
+
+    Returns
+    -------
+    list of Path
+        The reports first.
+    """
+    files = write_study(study(document), folder, name=NAME)
+    files.append(folder / f"{NAME}.json")
+    with replacing(files[-1]) as draft:
+        draft.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    files += [write_rows(document[name], folder / f"{name}.csv") for name in _TABLES if document[name]]
+    return files
+
+
+def study(document: Mapping[str, Any]) -> Study:
+    """The report."""
+    sections = [
+        Section(title="Claims", blocks=_claims(document)),
+        Section(title="Accuracy before and after retraining", blocks=_accuracies(document)),
+        Section(title="Cost", blocks=_costs(document)),
+        Section(title="Bias or variance", blocks=bias_blocks(document)),
+        Section(title="Choices of gates", blocks=routing_blocks(document)),
+        Section(title="Sensitivity of experts", blocks=expert_blocks(document)),
+        Section(title="A multiplier for each expert", blocks=sharing_blocks(document)),
+        Section(title="On systolic arrays", blocks=hardware_blocks(document)),
+    ]
+    return Study(
+        title="AxMoE: approximate multipliers inside networks with experts",
+        opening=_opening(document),
+        sections=[section for section in sections if section.blocks],
+    )
+
+
+def _opening(document: Mapping[str, Any]) -> list[str]:
+    settings = document["settings"]
+    recipes = "; ".join(f"**{name}** is `{text}`" for name, text in settings["recipes"].items())
+    return [
+        f"Made by `axhw reproduce axmoe` with axhw {__version__}, Python {platform.python_version()} on "
+        f"{platform.machine()}, {os.cpu_count()} processors. Networks {', '.join(settings['weights'])} on "
+        f"{settings['data']}, int8; accuracies are of {settings['test_images']:,} test images, bit for bit as hardware "
+        "computes them. Circuits are those of EvoApproxLib v2022; all layers with weights use them but gates and what "
+        "leads to these alone; products of activations are exact, too.",
+        f"Retraining: {recipes}. Gates are frozen. The weights of the epoch with the best validation accuracy are "
+        "kept, those before the first included. The study's recipe is for networks with batch norms; these are folded "
+        "here, so its gradients are cut to length 1, without which the loss diverges.",
+        f"Normalised cost is that of the study, P_norm = M_eff / M_base (f P / P_exact + 1 - f), with published powers "
+        f"and with our energies ({settings['library']}, {settings['engine']}); M_eff counts the rows that experts "
+        "really computed. Energy is that of multiplications, of comparisons and of weighting experts; no additions, "
+        f"memory or control. Everything here took {settings['seconds'] / 60:.1f} minutes without training.",
+    ]
+
+
+def _claims(document: Mapping[str, Any]) -> list[Block]:
+    heads = ("", "claim", "paper", "here", "basis")
+    cells = [("met" if row["met"] else "**not met**", *(row[name] for name in _CLAIM)) for row in document["claims"]]
+    blocks: list[Block] = [Table(heads=heads, rows=cells, left=len(heads))] if cells else []
+    missing = document["missing"]
+    if missing["claims"]:
+        rows = [(row["claim"], row["lacks"]) for row in missing["claims"]]
+        blocks += ["Claims that lack cells:", Table(heads=("claim", "lacks"), rows=rows, left=2)]
+    if missing["networks"]:
+        blocks.append(f"Networks of the plan without weights: {', '.join(missing['networks'])}.")
+    if missing["retrained"]:
+        words = [
+            f"{row['network']} ({row['recipe']}: {', '.join(map(short, row['circuits']))})"
+            for row in missing["retrained"]
+        ]
+        blocks.append(f"Without retrained weights: {'; '.join(words)}.")
+    return blocks
+
+
+def _accuracies(document: Mapping[str, Any]) -> list[Block]:
+    rows = first_cells(document)
+    circuits = [row["circuit"] for row in document["circuits"]]
+    by_place = {(row["network"], row["circuit"]): row for row in rows}
+    lines = []
+    for network in dict.fromkeys(row["network"] for row in rows):
+        cells = [_before_after(by_place[network, circuit]) for circuit in circuits]
+        lines.append((network, *cells))
+    final = [{**row, "final_accuracy": final_accuracy(row)} for row in rows]
+    columns = {"accuracy": "as is", compensated_column("bias"): "biases compensated"}
+    columns |= {compensated_column("affine"): "biases and scales compensated"}
+    columns |= {retrained_column(recipe): f"retrained ({recipe})" for recipe in RECIPES}
+    return [
+        "Accuracy in % as is, and after retraining with the better recipe (first seed).",
+        Table(heads=("network", *map(short, circuits)), rows=lines, left=1),
+        Picture(
+            stem=f"{NAME}-pareto",
+            caption="Accuracy against normalised cost",
+            figure=draw_pareto(final, about=about(document)),
+        ),
+        Picture(
+            stem=f"{NAME}-accuracy",
+            caption="Accuracy by circuit, from the smallest published saving to the largest",
+            figure=draw_accuracies(rows, columns=columns, about=about(document)),
+        ),
+        *_seeds(document),
+    ]
+
+
+def _before_after(row: Row) -> str:
+    after = final_accuracy(row)
+    before = f"{100 * row['accuracy']:.2f}"
+    return before if after is None or row["circuit"] == EXACT_CIRCUIT else f"{before} → {100 * after:.2f}"
+
+
+def _seeds(document: Mapping[str, Any]) -> list[Block]:
+    """Mean and standard deviation of cells that were retrained several times."""
+    lines = []
+    for row in first_cells(document):
+        own = [
+            each for each in document["cells"] if (each["network"], each["circuit"]) == (row["network"], row["circuit"])
+        ]
+        for recipe in RECIPES:
+            found = [100 * each[retrained_column(recipe)] for each in own if each[retrained_column(recipe)] is not None]
+            if len(found) > 1:
+                spread = float(np.std(found, ddof=1))
+                lines.append(
+                    (
+                        row["network"],
+                        short(row["circuit"]),
+                        recipe,
+                        len(found),
+                        f"{np.mean(found):.2f}",
+                        f"{spread:.2f}",
+                    )
+                )
+    if not lines:
+        return []
+    heads = ("network", "circuit", "recipe", "seeds", "mean accuracy %", "standard deviation")
+    return ["Several seeds of one retraining:", Table(heads=heads, rows=lines, left=3)]
+
+
+def _costs(document: Mapping[str, Any]) -> list[Block]:
+    lines = []
+    for row in first_cells(document):
+        after = (row[retrained_column(recipe)] for recipe in RECIPES)
+        lines.append(
+            (
+                row["network"],
+                short(row["circuit"]),
+                f"{row['published_cost']:.3f}",
+                f"{row['cost']:.3f}",
+                f"{row['energy_nj']:,.0f}",
+                f"{row['routing_nj']:,.1f}",
+                *(percent(row[name]) for name in ("accuracy", *map(compensated_column, ("bias", "affine")))),
+                *map(percent, after),
+            )
+        )
+    heads = ("network", "circuit", "cost", "cost, our energies", "nJ", "nJ of routing", "as is", "bias", "affine")
+    once = {row["network"]: row for row in first_cells(document)}
+    memory = [
+        (
+            name,
+            f"{row['multiplications'] / 1e6:.2f}",
+            f"{row['multiplications'] / row['dense_multiplications']:.3f}",
+            f"{100 * row['approximate_share']:.2f}",
+            f"{row['weight_bytes'] / 1024:,.0f}",
+            f"{row['expert_bytes'] / 1024:,.0f}",
+            f"{row['fetched_expert_bytes'] / 1024:,.0f}",
+        )
+        for name, row in once.items()
+    ]
+    return [
+        "Multiplications of an image as executed, and memory: all experts are resident, those that an image chooses "
+        "are fetched.",
+        Table(
+            heads=(
+                "network",
+                "million multiplications",
+                "of dense",
+                "approximate %",
+                "weights KiB",
+                "experts KiB",
+                "fetched KiB",
+            ),
+            rows=memory,
+            left=1,
+        ),
+        "Accuracies in %; as is, compensated without retraining, and retrained with both recipes.",
+        Table(heads=(*heads, *RECIPES), rows=lines, left=2),
+    ]

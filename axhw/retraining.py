@@ -1,0 +1,209 @@
+"""A trained network, trained a little further with the products it will be run with."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from axhw.data.dataset import Splits
+from axhw.data.names import load_dataset
+from axhw.errors import AxhwError
+from axhw.files import output_folder, replacing
+from axhw.hdl.registry import restore
+from axhw.hdl.spec import MultiplierSpec
+from axhw.nn.assignment import Tables, assign
+from axhw.nn.fold import folded_graph
+from axhw.nn.weights_file import SUFFIX, TrainedNetwork, load_shipped, read_weights, write_weights
+from axhw.sim.product_table import golden_table
+from axhw.train.extra import require_torch
+from axhw.train.recipe import Recipe
+
+if TYPE_CHECKING:
+    # Reads records of designs, which takes more than a machine that only trains may have.
+    from axhw.search.assignment import Assignment
+
+SHORT = Recipe(
+    epochs=5,
+    batch=128,
+    learning_rate=2e-3,
+    warmup_epochs=0.5,
+    weight_decay=1e-4,
+    largest_gradient=1.0,
+    freeze_gates=True,
+)
+"""A few epochs for networks without batch norms: rates are a hundredth of those that norms allow."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Products:
+    """What a network multiplies with.
+
+    Attributes
+    ----------
+    name : str
+        For files.
+    tables : ProductTable, or mapping of layer name to ProductTable or LayerTables
+    signed : bool
+    """
+
+    name: str
+    tables: Tables
+    signed: bool
+
+    @classmethod
+    def of_multiplier(cls, spec: MultiplierSpec, *, layers: Sequence[str] | None = None) -> Products:
+        """One multiplier in some layers, by default in all but those of gates."""
+        table = golden_table(spec)
+        tables: Tables = table if layers is None else dict.fromkeys(layers, table)
+        return cls(name=spec.name, tables=tables, signed=spec.signed)
+
+    @classmethod
+    def of_assignment(cls, name: str, assignment: Assignment) -> Products:
+        """Those of an assignment, from the specs that it names: no design has to be made for them.
+
+        Raises
+        ------
+        AxhwError
+            If a design computes something else than it did when the assignment was made.
+        """
+        tables = []
+        for reference in assignment.designs:
+            spec = restore(reference.spec)
+            if not isinstance(spec, MultiplierSpec):
+                raise AxhwError(f"Expected multipliers in an assignment, found {reference.name}.")
+            table = golden_table(spec)
+            if table.sha256 != reference.table_sha256:
+                raise AxhwError(
+                    f"Expected {reference.name} with the product table {reference.table_sha256[:12]}, found "
+                    f"{table.sha256[:12]}: the assignment was made with another version of that design, search again."
+                )
+            tables.append(table)
+        return cls(name=name, tables=assignment.tables(tables), signed=tables[0].signed)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Start:
+    """Where retraining begins.
+
+    Attributes
+    ----------
+    trained : TrainedNetwork
+    data : Splits
+    """
+
+    trained: TrainedNetwork
+    data: Splits
+
+    @classmethod
+    def load(cls, *, model: str, data: str, root: Path | None = None) -> Start:
+        """A network by its name, with the weights that come with axhw, or by its .safetensors file.
+
+        Raises
+        ------
+        AxhwError
+            For unknown names, weights that aren't there, and images that the network can't take.
+        """
+        splits = load_dataset(data, root=root)
+        path = Path(model).expanduser()
+        if path.suffix.lower() == ".onnx":
+            raise AxhwError(f"Expected a network of the zoo or a {SUFFIX} file to retrain, found {path.name}.")
+        trained = read_weights(path) if path.suffix.lower() == SUFFIX else load_shipped(model, data)
+        shape = trained.network.graph.input_shape
+        if shape != splits.train.image_shape:
+            found = splits.train.image_shape
+            raise AxhwError(f"Expected images of shape {shape} for {model}, found {found} in {data}.")
+        return cls(trained=trained, data=splits)
+
+
+def retrain(
+    start: Start,
+    products: Products,
+    *,
+    out: Path,
+    recipe: Recipe = SHORT,
+    seed: int = 0,
+    device: str = "cpu",
+    log: Callable[[str], None] = lambda line: None,
+) -> Path:
+    """Retrain a network for its products, and write its weights and log into a folder.
+
+    What was cut off goes on from its checkpoint in the folder; what is there already is left as it is, if it came of
+    the same start, products and recipe.
+
+    Parameters
+    ----------
+    start : Start
+    products : Products
+        The files are named after them.
+    out : Path
+    recipe : Recipe
+        The weights of the epoch with the best validation accuracy are kept, those before the first included.
+    seed : int
+        Of the order and the changes of images.
+    device : str
+        As `axhw.train.extra.choose_device` gives it.
+    log : callable
+        Takes each line.
+
+    Returns
+    -------
+    Path
+        The weights; a .log file is beside them.
+
+    Raises
+    ------
+    AxhwError
+        Without PyTorch, for products that don't fit the network, and a loss that diverges.
+    """
+    folder = output_folder(out)
+    weights = folder / f"{products.name}{SUFFIX}"
+    record = weights.with_suffix(".log")
+    run = _run(start, products, recipe, seed)
+    mark = f"run {run['digest']}"
+    if weights.exists() and record.exists() and mark in record.read_text(encoding="utf-8").splitlines():
+        return weights
+    require_torch()
+    # PyTorch takes seconds to import.
+    from axhw.train.session import Session
+
+    lines: list[str] = []
+
+    def write(line: str) -> None:
+        lines.append(line)
+        log(line)
+
+    checkpoint = folder / f"{products.name}.checkpoint{SUFFIX}"
+    write(mark)
+    write(f"{products.name}: {start.trained.model} on {start.data.train.name}, seed {seed}, {recipe}")
+    session = Session(
+        splits=start.data,
+        seed=seed,
+        signed=products.signed,
+        device=device,
+        log=write,
+        checkpoint=checkpoint,
+        run=run,
+    )
+    network = session.retrain(start.trained.network, recipe, tables=products.tables)
+    write_weights(weights, replace(start.trained, network=network), folded=True)
+    with replacing(record) as draft:
+        draft.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    checkpoint.unlink(missing_ok=True)
+    return weights
+
+
+def _run(start: Start, products: Products, recipe: Recipe, seed: int) -> Mapping[str, Any]:
+    """What decides the weights, for the checkpoint and the log."""
+    network = start.trained.network
+    digest = hashlib.sha256(repr((start.trained.model, start.data.train.name, recipe, seed)).encode())
+    for name, array in sorted(network.parameters.items()):
+        digest.update(name.encode() + array.tobytes())
+    layers = assign(products.tables, graph=folded_graph(network.graph), signed=products.signed)
+    for name, given in sorted(layers.items()):
+        numbers = given.table_of
+        digest.update(repr((name, [table.sha256 for table in given.tables], numbers.shape)).encode())
+        digest.update(numbers.astype("<i8").tobytes())
+    return {"products": products.name, "digest": digest.hexdigest()[:16]}

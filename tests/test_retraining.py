@@ -1,0 +1,96 @@
+"""Retraining: what it multiplies with, where it starts, and what it leaves alone."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from axhw.errors import AxhwError
+from axhw.evaluation import Bench
+from axhw.hdl.registry import describe, parse
+from axhw.nn.weights_file import read_weights
+from axhw.retraining import SHORT, Products, Start, retrain
+from axhw.search.assignment import Assignment
+from axhw.search.palette import DesignReference
+from axhw.sim.product_table import golden_table
+
+LAYERS = {
+    "conv1": np.array(0),
+    "conv2": np.tile([0, 1], 8),
+    "conv3": np.array(1),
+    "linear": np.array(0),
+}
+
+
+def assignment(*, digest: str | None = None) -> Assignment:
+    """Exact products and mul8s_1L2N, by layer and by filter."""
+    graph = Start.load(model="digits_cnn", data="digits").trained.network.graph
+    tables = [golden_table(parse(text)) for text in ("exact", "evoapprox:mul8s_1L2N")]
+    references = tuple(
+        DesignReference(name=table.name, key="k", table_sha256=digest or table.sha256, spec=table.source)
+        for table in tables
+    )
+    layers = {node.name: LAYERS.get(node.name, np.array(0)) for node in graph.product_nodes}
+    layers["conv2"] = np.arange(graph.weight_layers["conv2"].outputs) % 2
+    return Assignment(network=graph.name, designs=references, layers=layers)
+
+
+def test_products_of_an_assignment_are_those_of_its_designs_without_any_circuit() -> None:
+    products = Products.of_assignment("mine", assignment())
+    assert products.signed
+    assert isinstance(products.tables, dict)
+    of_filters = products.tables["conv2"]
+    assert [table.name for table in of_filters.tables] == ["exact8s", "evoapprox_v2022_mul8s_1L2N"]
+    assert of_filters.table_of.tolist() == [place % 2 for place in range(len(of_filters.table_of))]
+
+
+def test_a_design_that_computes_something_else_by_now_is_refused() -> None:
+    with pytest.raises(AxhwError, match=r"^Expected exact8s with the product table 0000.*search again\.$"):
+        Products.of_assignment("mine", assignment(digest="0" * 64))
+
+
+def test_products_of_wide_multipliers_are_refused() -> None:
+    with pytest.raises(AxhwError, match=r"^Expected a multiplier of 8-bit operands, found .* with 12 bits\.$"):
+        Products.of_multiplier(parse("roup:p=1,r=4,width=12"))
+
+
+def test_networks_of_another_image_shape_are_refused() -> None:
+    start = Start.load(model="digits_cnn", data="digits")
+    assert start.trained.model == "digits_cnn"
+    with pytest.raises(AxhwError, match=r"^Expected a network of the zoo or a \.safetensors file to retrain"):
+        Start.load(model="net.onnx", data="digits")
+
+
+def test_golden_products_are_those_of_the_definition() -> None:
+    table = golden_table(parse("roup:p=2,r=3", signed=True))
+    spec = parse("roup:p=2,r=3")
+    for a, b in ((-128, 127), (3, -77), (127, 127)):
+        assert int(table.product(a, b)) == int(spec.reference(np.array(a), np.array(b)))
+    assert table.source == describe(spec)
+
+
+def test_retraining_gives_better_weights_and_is_not_done_twice(tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    start = Start.load(model="digits_cnn", data="digits")
+    products = Products.of_assignment("mine", assignment())
+    recipe = dataclasses.replace(SHORT, epochs=2, batch=32)
+    lines: list[str] = []
+    path = retrain(start, products, out=tmp_path, recipe=recipe, log=lines.append)
+    assert any("after training: test accuracy" in line for line in lines)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["mine.log", "mine.safetensors"]
+    bench = Bench.load(model="digits_cnn", data="digits")
+    before = bench.evaluate_tables(products.tables, signed=True).approximate_accuracy
+    network = read_weights(path).network
+    after = dataclasses.replace(bench, network=network).evaluate_tables(products.tables, signed=True)
+    # The log tells what the integer network gives here, to the digit.
+    told = [float(line.rpartition(" ")[2]) for line in lines if "test accuracy" in line]
+    assert told == [round(before, 4), round(after.approximate_accuracy, 4)]
+    kept = path.read_bytes()
+    assert retrain(start, products, out=tmp_path, recipe=recipe, log=lambda line: pytest.fail(line)) == path
+    assert path.read_bytes() == kept
+    again = retrain(start, products, out=tmp_path, recipe=dataclasses.replace(recipe, epochs=1), log=lines.append)
+    assert again == path
+    assert "Recipe(epochs=1" in path.with_suffix(".log").read_text(encoding="utf-8")
