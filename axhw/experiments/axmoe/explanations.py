@@ -218,8 +218,9 @@ def sharing_blocks(document: Mapping[str, Any]) -> list[Block]:
     ]
     return [
         f"Searched on {settings['validation_images']:,} validation images with {settings['evaluations']:,} evaluations "
-        "a search, without retraining; energy of multiplications as executed, in % of exact products, and in brackets "
-        "the test loss of the same point. A configuration by layer is one by expert, too.",
+        f"a search, out of {settings['searched_circuits']} circuits, without retraining; energy of multiplications as "
+        "executed, in % of exact products, and in brackets the test loss of the same point. A configuration by layer "
+        "is one by expert, too.",
         Table(
             heads=(
                 "network",

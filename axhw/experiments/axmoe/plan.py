@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from axhw.hdl.families.evoapprox import CIRCUITS
 from axhw.nn.compensation import Compensation
 
 
@@ -33,6 +34,9 @@ class ExpertSearches:
     Attributes
     ----------
     networks : tuple of str
+    circuits : tuple of str
+        Published ones to choose from; coarser than those of the cells, too, as single experts may bear what a whole
+        network does not.
     compensations : tuple of {None, "bias", "affine"}
     evaluations, population : int
         Of each search.
@@ -41,6 +45,7 @@ class ExpertSearches:
     """
 
     networks: tuple[str, ...]
+    circuits: tuple[str, ...]
     compensations: tuple[Compensation | None, ...]
     evaluations: int
     population: int
@@ -118,6 +123,7 @@ FULL = Plan(
     sensitivity_circuit="mul8s_1L2L",
     searches=ExpertSearches(
         networks=("resnet8_hard4", "resnet20_hard4", "resnet20_cluster4", "vit_mini_hard4_r25"),
+        circuits=tuple(CIRCUITS),
         compensations=(None, "affine"),
         evaluations=400,
         population=24,
@@ -135,7 +141,12 @@ QUICK = Plan(
     sensitivity_networks=("digits_cnn_hard2", "digits_cnn_cluster2"),
     sensitivity_circuit="mul8s_1L2N",
     searches=ExpertSearches(
-        networks=("digits_cnn_hard2",), compensations=(None,), evaluations=60, population=12, images=200
+        networks=("digits_cnn_hard2",),
+        circuits=("mul8s_1KV6", "mul8s_1L2L", "mul8s_1L2N", "mul8s_1L12"),
+        compensations=(None,),
+        evaluations=60,
+        population=12,
+        images=200,
     ),
     arrays=ArraySide(side=2, circuits=("mul8s_1L2L",), images=200),
 )

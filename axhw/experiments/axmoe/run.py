@@ -122,7 +122,7 @@ class Experiment:
         experts = self._experts()
         searching = Searching(
             plan=plan.searches,
-            palette=Palette.of(records),
+            palette=Palette.of(map(self._measured, plan.searches.circuits)),
             parts=self.parts,
             out=self.folder,
             seed=plan.seed,
@@ -168,6 +168,7 @@ class Experiment:
                 "seeds": list(plan.seeds),
                 "seed": plan.seed,
                 "evaluations": plan.searches.evaluations,
+                "searched_circuits": len(plan.searches.circuits),
                 "population": plan.searches.population,
                 "validation_images": min(plan.searches.images, len(subjects[0].bench.data.validation)),
                 "array_side": plan.arrays.side,
