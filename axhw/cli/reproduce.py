@@ -88,6 +88,9 @@ def max_dnn(
 @click.option("--weights", type=click.Path(path_type=Path), default=None, help="Folder of networks trained before.")
 @click.option("--evaluations", type=click.IntRange(min=1), default=None, help="Configurations of each search.")
 @click.option("--test-images", type=click.IntRange(min=1), default=None, help="Test images. [all]")
+@click.option(
+    "--search", "searched", multiple=True, metavar="NETWORK", help="Search on this one instead of the plan's."
+)
 @click.option("--array", type=click.IntRange(min=1, max=32), default=None, help="Rows and columns of systolic arrays.")
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of the searches.")
 @click.option("--data-dir", type=click.Path(path_type=Path), default=None, help="Folder to look for data sets in.")
@@ -106,6 +109,7 @@ def axmoe(
     weights: Path | None,
     evaluations: int | None,
     test_images: int | None,
+    searched: tuple[str, ...],
     array: int | None,
     seed: int,
     data_dir: Path | None,
@@ -130,6 +134,8 @@ def axmoe(
         plan = dataclasses.replace(plan, test_images=test_images)
     if evaluations is not None:
         plan = dataclasses.replace(plan, searches=dataclasses.replace(plan.searches, evaluations=evaluations))
+    if searched:
+        plan = dataclasses.replace(plan, searches=dataclasses.replace(plan.searches, networks=searched))
     if array is not None:
         plan = dataclasses.replace(plan, arrays=dataclasses.replace(plan.arrays, side=array))
     with progress() as report:
