@@ -29,7 +29,7 @@ from axhw.synth.liberty.library import CellLibrary
 from axhw.synth.netlist import GateGraph, Netlist, levelize
 from axhw.synth.power import EnergyReport, measure_energy
 from axhw.synth.synthesis import Synthesis, SynthesisJob, part_of
-from axhw.synth.timing import TimingReport, analyze_timing
+from axhw.synth.timing import TimingReport
 
 MULTIPLIER = "multiplier"
 """Name of the multiplier's module inside every element."""
@@ -142,14 +142,7 @@ class ApartElement:
             verify_array(MappedArray(netlist, graph, library, spec), seed=conditions.seed)
         else:
             verify_element(netlist, graph, library, spec, seed=conditions.seed)
-        timing = analyze_timing(
-            netlist,
-            library,
-            graph=graph,
-            input_slew_ns=conditions.input_slew_ns,
-            output_load_ff=conditions.output_load_ff,
-            wire_load=library.wire_loads.model(wire_load),
-        )
+        timing = conditions.timing(netlist, library, graph=graph, wire_load=wire_load)
         return cls(spec=spec, netlist=netlist, graph=graph, timing=timing, library=library, conditions=conditions)
 
     def energy(self, *, modes: IntegerArray | None = None, threads: int | None = None) -> EnergyReport:

@@ -98,6 +98,17 @@ class Conditions:
         if not (math.isfinite(self.clock_mhz) and self.clock_mhz > 0):
             raise AxhwError(f"Expected clock_mhz above 0, found {self.clock_mhz!r}.")
 
+    def timing(self, netlist: Netlist, library: CellLibrary, *, graph: GateGraph, wire_load: str) -> TimingReport:
+        """Delays at this input slew and output load, with the wires of a wire-load model by its name."""
+        return analyze_timing(
+            netlist,
+            library,
+            graph=graph,
+            input_slew_ns=self.input_slew_ns,
+            output_load_ff=self.output_load_ff,
+            wire_load=library.wire_loads.model(wire_load),
+        )
+
 
 def measure_cost(
     spec: DesignSpec | ConfigurableRoupSpec,
@@ -127,14 +138,7 @@ def measure_cost(
     graph = levelize(netlist, library) if graph is None else graph
     area = area_um2(netlist, library)
     wires = library.wire_loads.find(conditions.wire_load, area_um2=area)
-    timing = analyze_timing(
-        netlist,
-        library,
-        graph=graph,
-        input_slew_ns=conditions.input_slew_ns,
-        output_load_ff=conditions.output_load_ff,
-        wire_load=library.wire_loads.model(wires),
-    )
+    timing = conditions.timing(netlist, library, graph=graph, wire_load=wires)
     multiplier = spec if isinstance(spec, MultiplierSpec) else spec.multiplier
     if stream is None:
         # An operation is the change from one pair to the next.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,6 @@ from axhw.data.dataset import Splits
 from axhw.data.names import load_dataset
 from axhw.errors import AxhwError
 from axhw.files import output_folder, replacing
-from axhw.hdl.registry import restore
 from axhw.hdl.spec import MultiplierSpec
 from axhw.nn.assignment import Tables, assign
 from axhw.nn.fold import folded_graph
@@ -71,15 +71,8 @@ class Products:
         """
         tables = []
         for reference in assignment.designs:
-            spec = restore(reference.spec)
-            if not isinstance(spec, MultiplierSpec):
-                raise AxhwError(f"Expected multipliers in an assignment, found {reference.name}.")
-            table = golden_table(spec)
-            if table.sha256 != reference.table_sha256:
-                raise AxhwError(
-                    f"Expected {reference.name} with the product table {reference.table_sha256[:12]}, found "
-                    f"{table.sha256[:12]}: the assignment was made with another version of that design, search again."
-                )
+            table = golden_table(reference.multiplier())
+            reference.check(table)
             tables.append(table)
         return cls(name=name, tables=assignment.tables(tables), signed=tables[0].signed)
 
@@ -151,7 +144,7 @@ def retrain(
     Returns
     -------
     Path
-        The weights; a .log file is beside them.
+        The weights; a .log file is beside them, and a .json file with the accuracies on all test images.
 
     Raises
     ------
@@ -187,8 +180,22 @@ def retrain(
         checkpoint=checkpoint,
         run=run,
     )
-    network = session.retrain(start.trained.network, recipe, tables=products.tables)
-    write_weights(weights, replace(start.trained, network=network), folded=True)
+    result = session.retrain(start.trained.network, recipe, tables=products.tables)
+    write_weights(weights, replace(start.trained, network=result.network), folded=True)
+    summary = {
+        "model": start.trained.model,
+        "data": start.data.train.name,
+        "products": products.name,
+        "seed": seed,
+        "recipe": asdict(recipe),
+        "images": len(start.data.test),
+        "exact_accuracy": result.exact_accuracy,
+        "accuracy_before": result.accuracy_before,
+        "accuracy_after": result.accuracy_after,
+        "weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
+    }
+    with replacing(weights.with_suffix(".json")) as draft:
+        draft.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     with replacing(record) as draft:
         draft.write_text("\n".join(lines) + "\n", encoding="utf-8")
     checkpoint.unlink(missing_ok=True)

@@ -43,7 +43,7 @@ from axhw.sim.timed import timed_activity
 from axhw.synth.liberty.library import CellLibrary
 from axhw.synth.netlist import GateGraph, Netlist, levelize
 from axhw.synth.power import EnergyModel, EnergyReport
-from axhw.synth.timing import TimingReport, analyze_timing
+from axhw.synth.timing import TimingReport
 
 Order = Literal["histogram", "weight-stationary", "output-stationary"]
 ORDERS: tuple[Order, ...] = get_args(Order)
@@ -323,14 +323,7 @@ class Meter:
     def of(cls, netlist: Netlist, *, library: CellLibrary, conditions: Conditions, wire_load: str) -> Meter:
         """That of a netlist; `wire_load` is the name that its cost says."""
         graph = levelize(netlist, library)
-        timing = analyze_timing(
-            netlist,
-            library,
-            graph=graph,
-            input_slew_ns=conditions.input_slew_ns,
-            output_load_ff=conditions.output_load_ff,
-            wire_load=library.wire_loads.model(wire_load),
-        )
+        timing = conditions.timing(netlist, library, graph=graph, wire_load=wire_load)
         model = EnergyModel.of(netlist, library, timing)
         return cls(netlist=netlist, graph=graph, timing=timing, model=model)
 

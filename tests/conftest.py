@@ -8,10 +8,13 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 
 from axhw.characterize import characterize
 from axhw.hdl.registry import create_element, parse
+from axhw.nn.graph import Graph
 from axhw.record import DesignRecord
 from axhw.store import ENVIRONMENT, Store
 from axhw.synth.libraries import DEFAULT, load_library
@@ -33,6 +36,26 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(ENVIRONMENT, str(folder / "store"))
         yield Store.default()
+
+
+@pytest.fixture(scope="session")
+def random_parameters() -> Callable[[Graph], dict[str, npt.NDArray[np.float32]]]:
+    """Random weights that keep values in range, and statistics that batch norms can't ignore."""
+
+    def make(graph: Graph) -> dict[str, npt.NDArray[np.float32]]:
+        rng = np.random.default_rng(0)
+        parameters = {}
+        for name, shape in graph.parameter_shapes.items():
+            if name.endswith("running_var") or (name.endswith("weight") and len(shape) == 1):
+                value = rng.uniform(0.5, 1.5, shape)
+            elif name.endswith("weight"):
+                value = rng.normal(0.0, np.sqrt(2 / np.prod(shape[1:])), shape)
+            else:
+                value = rng.normal(0.0, 0.2, shape)
+            parameters[name] = value.astype(np.float32)
+        return parameters
+
+    return make
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
@@ -80,14 +81,22 @@ def test_retraining_gives_better_weights_and_is_not_done_twice(tmp_path: Path) -
     lines: list[str] = []
     path = retrain(start, products, out=tmp_path, recipe=recipe, log=lines.append)
     assert any("after training: test accuracy" in line for line in lines)
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["mine.log", "mine.safetensors"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["mine.json", "mine.log", "mine.safetensors"]
     bench = Bench.load(model="digits_cnn", data="digits")
     before = bench.evaluate_tables(products.tables, signed=True).approximate_accuracy
     network = read_weights(path).network
     after = dataclasses.replace(bench, network=network).evaluate_tables(products.tables, signed=True)
     # The log tells what the integer network gives here, to the digit.
     told = [float(line.rpartition(" ")[2]) for line in lines if "test accuracy" in line]
-    assert told == [round(before, 4), round(after.approximate_accuracy, 4)]
+    accuracies = {
+        "exact_accuracy": bench.evaluate_tables({}, signed=True).approximate_accuracy,
+        "accuracy_before": before,
+        "accuracy_after": after.approximate_accuracy,
+    }
+    assert told == [round(accuracy, 4) for accuracy in accuracies.values()]
+    summary = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    assert {name: summary[name] for name in accuracies} == accuracies
+    assert summary["images"] == len(bench.data.test)
     kept = path.read_bytes()
     assert retrain(start, products, out=tmp_path, recipe=recipe, log=lambda line: pytest.fail(line)) == path
     assert path.read_bytes() == kept

@@ -31,7 +31,6 @@ from axhw.synth.libraries import DEFAULT, LibrarySource, load_library
 from axhw.synth.netlist import GateGraph, Netlist, levelize
 from axhw.synth.power import measure_energy
 from axhw.synth.synthesis import SynthesisJob, to_rtlil
-from axhw.synth.timing import analyze_timing
 
 MIN_WIDTH, MAX_WIDTH = 4, 10
 
@@ -182,14 +181,7 @@ def _measure(
     _verify(spec, netlist, graph)
     area = area_um2(netlist, library)
     wires = library.wire_loads.find(conditions.wire_load, area_um2=area)
-    timing = analyze_timing(
-        netlist,
-        library,
-        graph=graph,
-        input_slew_ns=conditions.input_slew_ns,
-        output_load_ff=conditions.output_load_ff,
-        wire_load=library.wire_loads.model(wires),
-    )
+    timing = conditions.timing(netlist, library, graph=graph, wire_load=wires)
     rng = np.random.default_rng(conditions.seed)
     a, b = rng.integers(*spec.operand_range, (2, conditions.pairs + 1), endpoint=True)
     activity = timed_activity(graph, timing, source_values(netlist, graph, {"a": a, "b": b}), threads=1)

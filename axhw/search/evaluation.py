@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from axhw.errors import AxhwError
 from axhw.evaluation import Bench, eight_bit_table, result_columns
-from axhw.hdl.registry import restore
 from axhw.hdl.spec import MultiplierSpec
 from axhw.nn.evaluate import EvaluationResult, Progress
 from axhw.record import DesignRecord
 from axhw.search.assignment import Assignment
-from axhw.search.palette import DesignReference, Palette
+from axhw.search.palette import Palette
 
 
 def palette_of(assignment: Assignment, make: Callable[[MultiplierSpec], DesignRecord]) -> Palette:
@@ -31,21 +29,10 @@ def palette_of(assignment: Assignment, make: Callable[[MultiplierSpec], DesignRe
     """
     records = []
     for reference in assignment.designs:
-        record = make(_multiplier(reference))
-        if (found := eight_bit_table(record).sha256) != reference.table_sha256:
-            raise AxhwError(
-                f"Expected {reference.name} with the product table {reference.table_sha256[:12]}, found "
-                f"{found[:12]}: the assignment was made with another version of that design, search again."
-            )
+        record = make(reference.multiplier())
+        reference.check(eight_bit_table(record))
         records.append(record)
     return Palette(records=tuple(records))
-
-
-def _multiplier(reference: DesignReference) -> MultiplierSpec:
-    spec = restore(reference.spec)
-    if not isinstance(spec, MultiplierSpec):
-        raise AxhwError(f"Expected multipliers in an assignment, found {reference.name}.")
-    return spec
 
 
 def evaluate_assignment(

@@ -11,7 +11,8 @@ import numpy as np
 
 from axhw.errors import AxhwError
 from axhw.evaluation import eight_bit_table
-from axhw.hdl.registry import describe
+from axhw.hdl.registry import describe, restore
+from axhw.hdl.spec import MultiplierSpec
 from axhw.nn.operand_statistics import FloatArray
 from axhw.record import DesignRecord
 from axhw.sim.product_table import ProductTable, kind
@@ -46,6 +47,32 @@ class DesignReference:
             table_sha256=eight_bit_table(record).sha256,
             spec=describe(record.spec),
         )
+
+    def multiplier(self) -> MultiplierSpec:
+        """What it can be made of again.
+
+        Raises
+        ------
+        AxhwError
+            If it is no multiplier.
+        """
+        spec = restore(self.spec)
+        if not isinstance(spec, MultiplierSpec):
+            raise AxhwError(f"Expected multipliers in an assignment, found {self.name}.")
+        return spec
+
+    def check(self, table: ProductTable) -> None:
+        """Refuse products that are not those it had.
+
+        Raises
+        ------
+        AxhwError
+        """
+        if table.sha256 != self.table_sha256:
+            raise AxhwError(
+                f"Expected {self.name} with the product table {self.table_sha256[:12]}, found "
+                f"{table.sha256[:12]}: the assignment was made with another version of that design, search again."
+            )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -128,7 +155,7 @@ class Palette:
         AxhwError
             Without an exact design.
         """
-        exact = [number for number, table in enumerate(self.tables) if np.array_equal(table.values, table.exact())]
+        exact = [number for number, table in enumerate(self.tables) if table.is_exact]
         if not exact:
             raise AxhwError(f"Expected an exact multiplier among the designs, found none in {_some(self.names)}.")
         return min(exact, key=lambda number: float(self.energies_fj[number]))

@@ -29,6 +29,25 @@ _REAL_SHARE, _QUANTIZED_SHARE = 0.75, 0.12
 _DENSE_SHARE = 0.4
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Retrained:
+    """What a retraining made, and shares of the test images in the right class, with codes.
+
+    Attributes
+    ----------
+    network : Network
+    exact_accuracy : float
+        Before retraining, with exact products.
+    accuracy_before, accuracy_after : float
+        With the approximate ones.
+    """
+
+    network: Network
+    exact_accuracy: float
+    accuracy_before: float
+    accuracy_after: float
+
+
 @dataclass(frozen=True, kw_only=True)
 class Session:
     """Where and how a training takes place.
@@ -114,7 +133,7 @@ class Session:
         tables: Tables,
         approximation: Approximation = Approximation(),  # noqa: B008
         calibration_images: int = 256,
-    ) -> Network:
+    ) -> Retrained:
         """A trained network, trained further with approximate products.
 
         Ranges that the network lacks are calibrated first.
@@ -128,17 +147,22 @@ class Session:
         with deterministic(self.device):
             history, images = self._history(), Images.placed(self.splits, self.device)
             calibrated = self._calibrated(network, calibration_images)
+            # Read before training, as a continued one reads them again from the same weights.
+            exact = accuracy(placed(QuantizedModule(calibrated, signed=self.signed), self.device), images.test)
             module = placed(
                 QuantizedModule(calibrated, signed=self.signed, tables=tables, approximation=approximation), self.device
             )
+            before = accuracy(module, images.test)
             if not history.reached("quantized"):
-                history.line(
-                    f"approximate products, before training: test accuracy {accuracy(module, images.test):.4f}"
-                )
+                history.line(f"exact products: test accuracy {exact:.4f}")
+                history.line(f"approximate products, before training: test accuracy {before:.4f}")
             seconds = self._share(_REAL_SHARE + _QUANTIZED_SHARE)
             train_quantized(module, images, recipe, seed=self.seed, history=history, seconds=seconds)
-            history.line(f"approximate products, after training: test accuracy {accuracy(module, images.test):.4f}")
-            return module.network()
+            after = accuracy(module, images.test)
+            history.line(f"approximate products, after training: test accuracy {after:.4f}")
+            return Retrained(
+                network=module.network(), exact_accuracy=exact, accuracy_before=before, accuracy_after=after
+            )
 
     def _history(self) -> History:
         return History(self.log, checkpoint=self.checkpoint, run=self.run or {})

@@ -49,20 +49,11 @@ def quantized(network: Network, splits: Splits) -> dict[bool, QuantizedNetwork]:
 
 
 @pytest.fixture(scope="session")
-def random_network() -> Callable[..., Network]:
+def random_network(random_parameters: Callable[[Graph], dict[str, npt.NDArray[np.float32]]]) -> Callable[..., Network]:
     """A network with random weights that keep values in range; gates use all experts for the images given."""
 
     def make(graph: Graph, images: npt.NDArray[np.float32] | None = None) -> Network:
-        rng = np.random.default_rng(0)
-        parameters = {}
-        for name, shape in graph.parameter_shapes.items():
-            if name.endswith("running_var") or (name.endswith("weight") and len(shape) == 1):
-                value = rng.uniform(0.5, 1.5, shape)
-            elif name.endswith("weight"):
-                value = rng.normal(0.0, np.sqrt(2 / np.prod(shape[1:])), shape)
-            else:
-                value = rng.normal(0.0, 0.2, shape)
-            parameters[name] = value.astype(np.float32)
+        parameters = random_parameters(graph)
         network = Network(graph=graph, parameters=parameters)
         if images is not None:
 

@@ -36,21 +36,13 @@ def make_table() -> Callable[..., ProductTable]:
 
 
 @pytest.fixture(scope="session")
-def make_network() -> Callable[[Graph], Network]:
+def make_network(
+    random_parameters: Callable[[Graph], dict[str, npt.NDArray[np.float32]]],
+) -> Callable[[Graph], Network]:
     """A network with random weights that keep values in range, and statistics that batch norms can't ignore."""
 
     def make(graph: Graph) -> Network:
-        rng = np.random.default_rng(0)
-        parameters = {}
-        for name, shape in graph.parameter_shapes.items():
-            if name.endswith("running_var") or (name.endswith("weight") and len(shape) == 1):
-                value = rng.uniform(0.5, 1.5, shape)
-            elif name.endswith("weight"):
-                value = rng.normal(0.0, np.sqrt(2 / np.prod(shape[1:])), shape)
-            else:
-                value = rng.normal(0.0, 0.2, shape)
-            parameters[name] = value.astype(np.float32)
-        return Network(graph=graph, parameters=parameters)
+        return Network(graph=graph, parameters=random_parameters(graph))
 
     return make
 

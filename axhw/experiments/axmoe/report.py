@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 from collections.abc import Mapping
@@ -12,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from axhw import __version__
-from axhw.evaluation import write_rows
 from axhw.experiments.axmoe.cells import compensated_column, retrained_column
 from axhw.experiments.axmoe.claims import final_accuracy, short
 from axhw.experiments.axmoe.explanations import (
@@ -26,15 +24,14 @@ from axhw.experiments.axmoe.explanations import (
     routing_blocks,
     sharing_blocks,
 )
-from axhw.files import replacing
+from axhw.experiments.results import claims_table, write_document
 from axhw.moe.cells import RECIPES
 from axhw.moe.normalized_cost import EXACT_CIRCUIT
 from axhw.report.axmoe import draw_accuracies, draw_pareto
-from axhw.report.study import Block, Picture, Section, Study, Table, write_study
+from axhw.report.study import Block, Picture, Section, Study, Table
 
 Row = Mapping[str, Any]
 
-_CLAIM = ("claim", "paper", "ours", "basis")
 _TABLES = (
     "claims",
     "circuits",
@@ -66,12 +63,8 @@ def write_results(document: Mapping[str, Any], folder: Path) -> list[Path]:
     list of Path
         The reports first.
     """
-    files = write_study(study(document), folder, name=NAME)
-    files.append(folder / f"{NAME}.json")
-    with replacing(files[-1]) as draft:
-        draft.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-    files += [write_rows(document[name], folder / f"{name}.csv") for name in _TABLES if document[name]]
-    return files
+    tables = {name: document[name] for name in _TABLES}
+    return write_document(study(document), document, tables, folder, name=NAME)
 
 
 def study(document: Mapping[str, Any]) -> Study:
@@ -113,9 +106,7 @@ def _opening(document: Mapping[str, Any]) -> list[str]:
 
 
 def _claims(document: Mapping[str, Any]) -> list[Block]:
-    heads = ("", "claim", "paper", "here", "basis")
-    cells = [("met" if row["met"] else "**not met**", *(row[name] for name in _CLAIM)) for row in document["claims"]]
-    blocks: list[Block] = [Table(heads=heads, rows=cells, left=len(heads))] if cells else []
+    blocks: list[Block] = [claims_table(document["claims"])] if document["claims"] else []
     missing = document["missing"]
     if missing["claims"]:
         rows = [(row["claim"], row["lacks"]) for row in missing["claims"]]

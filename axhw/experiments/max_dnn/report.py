@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 from collections.abc import Mapping, Sequence
@@ -10,17 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from axhw import __version__
-from axhw.evaluation import write_rows
 from axhw.experiments.max_dnn.divergence import divergence_blocks
 from axhw.experiments.max_dnn.fronts import select
-from axhw.files import replacing
+from axhw.experiments.results import claims_table, write_document
 from axhw.report.max_dnn import draw_families, draw_reconfiguration, draw_retrained
 from axhw.report.sensitivity import draw_sensitivity
-from axhw.report.study import Block, Picture, Section, Study, Table, write_study
+from axhw.report.study import Block, Picture, Section, Study, Table
 
 Row = Mapping[str, Any]
 
-_CLAIM = ("claim", "paper", "ours", "basis")
 NAME = "max-dnn"
 _TABLES = ("claims", "savings", "searches", "points", "sensitivity", "trainings", "divergence", "retrained")
 
@@ -40,19 +37,14 @@ def write_results(document: Mapping[str, Any], folder: Path) -> list[Path]:
     list of Path
         The reports first.
     """
-    files = write_study(study(document), folder, name=NAME)
-    files.append(folder / f"{NAME}.json")
-    with replacing(files[-1]) as draft:
-        draft.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     tables = {name: document[name] for name in _TABLES} | {"reconfiguration": document["reconfiguration"]["rows"]}
-    files += [write_rows(rows, folder / f"{name}.csv") for name, rows in tables.items() if rows]
-    return files
+    return write_document(study(document), document, tables, folder, name=NAME)
 
 
 def study(document: Mapping[str, Any]) -> Study:
     """The report."""
     sections = [
-        Section(title="Claims of the paper", blocks=[_claims(document["claims"])]),
+        Section(title="Claims of the paper", blocks=[claims_table(document["claims"])]),
         Section(title="Largest savings", blocks=[*_savings(document["savings"]), *_fronts(document)]),
         Section(title="After a short retraining", blocks=_retrained(document)),
         Section(title="Searches at equal evaluations", blocks=_searches(document["searches"])),
@@ -98,12 +90,6 @@ def _about(document: Mapping[str, Any], model: str) -> str:
         f"{model} on {settings['data']}: {settings['validation_images']:,} validation images to search, "
         f"{settings['test_images']:,} test images"
     )
-
-
-def _claims(rows: Sequence[Row]) -> Table:
-    heads = ("", "claim", "paper", "here", "basis")
-    cells = [("met" if row["met"] else "**not met**", *(row[name] for name in _CLAIM)) for row in rows]
-    return Table(heads=heads, rows=cells, left=len(heads))
 
 
 def _fronts(document: Mapping[str, Any]) -> list[Block]:

@@ -66,17 +66,21 @@ class Experiment:
         plan, folder = self.plan, self.folder
         folder.mkdir(parents=True, exist_ok=True)
         found = palettes(plan, self.flow, progress=self.progress)
-        bench = Bench.load(model=plan.model, data=plan.data, root=self.root, images=plan.test_images)
+        benches = {
+            model: Bench.load(model=model, data=plan.data, root=self.root, images=plan.test_images)
+            for model in filter(None, (plan.model, plan.deeper))
+        }
+        bench = benches[plan.model]
         sensitivity = self._sensitivity(bench, found["roup"])
         trainings = self._trainings(found["roup"])
         fronts = self._fronts(plan.model, bench, found, plan.searches, plan.evaluations)
         deeper: dict[str, Any] = {"points": [], "searches": [], "exact": {}}
         if plan.deeper is not None:
-            below = Bench.load(model=plan.deeper, data=plan.data, root=self.root, images=plan.test_images)
-            deeper = self._fronts(plan.deeper, below, found, plan.deeper_searches, plan.deeper_evaluations)
+            deeper = self._fronts(
+                plan.deeper, benches[plan.deeper], found, plan.deeper_searches, plan.deeper_evaluations
+            )
         costs = self._reconfiguration(bench, found["roup"], fronts["points"])
         gaps = self._divergence(bench, found["roup"], fronts["points"])
-        benches = {plan.model: bench} | ({plan.deeper: below} if plan.deeper is not None else {})
         retrained = self._retrained(benches, [*fronts["points"], *deeper["points"]])
         test, validation = bench.data.test, bench.data.validation.limited(plan.images)
         points = [*fronts["points"], *deeper["points"]]
