@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 import click
 
+from axhw.cli.filter_tables import print_filters, write_filters
 from axhw.cli.network_options import network_options
 from axhw.cli.options import (
     engine_option,
@@ -34,6 +35,7 @@ from axhw.nn.weight_tuning import TUNINGS, Tuning
 from axhw.record import DesignRecord
 from axhw.search.assignment import Assignment
 from axhw.search.evaluation import assignment_row, evaluate_assignment, palette_of
+from axhw.search.sites import filter_sensitivities
 from axhw.selection import choose, flat_row
 from axhw.sensitivity import layer_sensitivities, sensitivity_row
 from axhw.store import Store
@@ -50,6 +52,7 @@ from axhw.synth.libraries import load_library
     "--layers", metavar="LIST", default=None, help="Product layers that use it, by number or name: 3-7,linear."
 )
 @click.option("--each-layer", is_flag=True, help="Sensitivity: in one layer at a time, and in all layers up to it.")
+@click.option("--each-filter", is_flag=True, help="Sensitivity of single filters: in one at a time, exact elsewhere.")
 @click.option(
     "--assignment",
     "assignments",
@@ -90,6 +93,7 @@ def command(
     where: str | None,
     layers: str | None,
     each_layer: bool,
+    each_filter: bool,
     assignments: tuple[Path, ...],
     tune: Tuning | None,
     compensate: Compensation | None,
@@ -110,6 +114,7 @@ def command(
     axhw eval --multiplier roup:p=1,r=4
     axhw eval --model resnet8 --data cifar10 -m exact -m 'bam:ha=0..2,v=4|6' --layers 3-7
     axhw eval --model net.onnx --data images.npz -m roup:p=1,r=4 --each-layer --out results
+    axhw eval --model resnet8 --data cifar10 -m roup:p=3,r=2 --each-filter --layers 1-3 --images 1000
     axhw eval --model resnet8 --data cifar10 --assignment results/filter-07.json
     axhw eval --model resnet20 --data cifar10 --sweep --where 'mae_pct<0.5' --images 1000
     """
@@ -117,10 +122,14 @@ def command(
         raise AxhwError("Expected --where beside --sweep, found it alone.")
     if each_layer and (layers is not None or compensate is not None or tune is not None):
         raise AxhwError("Expected --each-layer without --layers, --tune and --compensate, found both.")
-    if assignments and (sweep or each_layer or layers is not None or tune is not None or compensate is not None):
+    if each_filter and (each_layer or compensate is not None or tune is not None):
+        raise AxhwError("Expected --each-filter without --each-layer, --tune and --compensate, found both.")
+    if assignments and (
+        sweep or each_layer or each_filter or layers is not None or tune is not None or compensate is not None
+    ):
         raise AxhwError(
-            "Expected --assignment without --sweep, --layers, --each-layer, --tune and --compensate, found both: an "
-            "assignment says itself what belongs to it."
+            "Expected --assignment without --sweep, --layers, --each-layer, --each-filter, --tune and --compensate, "
+            "found both: an assignment says itself what belongs to it."
         )
     # Read before any work.
     loaded = {path: Assignment.load(path) for path in assignments}
@@ -154,6 +163,7 @@ def command(
         designs = {multiplier.name: partial(make, multiplier) for multiplier in named_multipliers(multipliers, store)}
     rows: list[dict[str, Any]] = []
     layer_rows: list[dict[str, Any]] = []
+    filter_rows: list[dict[str, Any]] = []
     total = len(bench.data.test)
     with progress() as report:
         for done, (name, design) in enumerate(designs.items()):
@@ -167,6 +177,14 @@ def command(
 
                 found = layer_sensitivities(bench, record, exact_energy_fj=exact_energy_fj(signed), progress=step)
                 layer_rows += [sensitivity_row(record, layer) for layer in found]
+                continue
+
+            if each_filter:
+
+                def count(filters: int, of: int, name: str = name, done: int = done) -> None:
+                    report(done * of + filters, len(designs) * of, f"{name}, filter {filters} of {of}")
+
+                filter_rows += filter_sensitivities(bench, record, layers=chosen, progress=count)
                 continue
 
             def advance(images: int, _: int, name: str = name, done: int = done) -> None:
@@ -187,12 +205,19 @@ def command(
             own = {"tuned": assignment.tune, "compensated": assignment.compensate}
             found_row = assignment_row(path.stem, palette, evaluate_assignment(bench, assignment, palette))
             rows.append({**found_row, **about, **own})
-    files = [] if folder is None else _write(rows, layer_rows, folder)
+    if folder is None:
+        files = []
+    else:
+        files = write_filters(filter_rows, folder) if each_filter else _write(rows, layer_rows, folder)
     if as_json:
-        document: dict[str, Any] = {"sensitivities": layer_rows} if each_layer else {"evaluations": rows}
+        kind = "sensitivities" if each_layer or each_filter else "evaluations"
+        document: dict[str, Any] = {kind: rows or layer_rows or filter_rows}
         print_json(document | {"peak_memory_mb": peak_memory_mb(), "files": [str(path) for path in files]})
         return
-    _print(rows, layer_rows, usual="all product layers but those of gates" if gates else "all product layers")
+    if each_filter:
+        print_filters(filter_rows)
+    else:
+        _print(rows, layer_rows, usual="all product layers but those of gates" if gates else "all product layers")
     if (peak := peak_memory_mb()) is not None:
         stdout().print(f"[dim]peak memory {peak:,.0f} MB[/dim]")
     for path in files:

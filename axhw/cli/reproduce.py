@@ -56,8 +56,8 @@ def max_dnn(
 ) -> None:
     """MAx-DNN (arXiv 2506.21371): the right multiplier in every layer, filter and kernel.
 
-    Sensitivity of layers, fronts by layer, filter and kernel with ROUP and with published circuits, with and without
-    compensation and with the cost of reconfiguration, and the paper's claims beside all that.
+    Sensitivity of layers, filters and kernels; fronts by layer, filter and kernel with ROUP and with published
+    circuits, with and without compensation and with the cost of reconfiguration; and the paper's claims beside that.
     """
     # Only this command needs all of it.
     from axhw.experiments.max_dnn.designs import Flow

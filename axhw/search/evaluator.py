@@ -7,7 +7,7 @@ front of a layer as long as other configurations begin alike and memory lasts. R
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -127,13 +127,22 @@ class Evaluator:
         chain = prefixes(choice, self._kernels.layers)
         wanted = range(-(-count // self._batch))
         missing = [number for number in wanted if (chain[-1], number) not in self._classes]
-        if missing:
-            self._use(choice)
-            kept = [self._cache.wants(prefix) for prefix in chain]
-        for number in missing:
-            logits = self._forward(number, chain, kept)
+        for number, logits in zip(missing, self._run_batches(choice, chain, missing)):
             self._classes[chain[-1], number] = logits.argmax(axis=1).astype(np.int64)
         return np.concatenate([self._classes[chain[-1], number] for number in wanted])[:count]
+
+    def logits(self, choice: Choice) -> Value:
+        """Those of all images, shape (images, classes); unlike classes they are not kept."""
+        chain = prefixes(choice, self._kernels.layers)
+        batches = range(-(-len(self.data) // self._batch))
+        return np.concatenate(list(self._run_batches(choice, chain, batches)))
+
+    def _run_batches(self, choice: Choice, chain: Sequence[bytes], numbers: Sequence[int]) -> Iterator[Value]:
+        """Logits of some batches."""
+        if numbers:
+            self._use(choice)
+            kept = [self._cache.wants(prefix) for prefix in chain]
+            yield from (self._forward(number, chain, kept) for number in numbers)
 
     def _use(self, choice: Choice) -> None:
         """Make the executor that of a configuration."""

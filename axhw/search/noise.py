@@ -88,10 +88,7 @@ def noise_model(
         for table in tables[name]:
             error = predict_errors(network, {name: statistics[name]}, {name: table})[name]
             by_filter.append(_filter_noise(error, matters, removed))
-            mean, variance = kernel_errors(network, name, statistics[name], table)
-            alone = matters.noise[:, None] * variance
-            if removed == "nothing":
-                alone = alone + matters.shift[:, None] * mean**2
+            alone = kernel_noise(network, name, statistics[name], matters, table, removed=removed)
             total = alone.sum(axis=1, keepdims=True)
             even = np.full(alone.shape, 1 / alone.shape[1])
             by_kernel.append(by_filter[-1][:, None] * np.divide(alone, total, out=even, where=total > 0))
@@ -99,6 +96,33 @@ def noise_model(
         if progress is not None:
             progress(done + 1, len(network.products))
     return NoiseModel(filters=filters, kernels=kernels)
+
+
+def kernel_noise(
+    network: QuantizedNetwork,
+    name: str,
+    statistics: OperandStatistics,
+    matters: Importance,
+    table: ProductTable,
+    *,
+    removed: Removed = "nothing",
+) -> FloatArray:
+    """Noise of each kernel of a layer if it alone has this table, shape (outputs, channels), in squared logits.
+
+    Parameters
+    ----------
+    network : QuantizedNetwork
+    name : str
+        Of the layer.
+    statistics : OperandStatistics
+    matters : Importance
+    table : ProductTable
+    removed : {"nothing", "bias", "affine"}
+        What a compensation takes out; of a gain no more than of a mean.
+    """
+    mean, variance = kernel_errors(network, name, statistics, table)
+    alone: FloatArray = matters.noise[:, None] * variance
+    return alone + matters.shift[:, None] * mean**2 if removed == "nothing" else alone
 
 
 def _filter_noise(error: LayerError, matters: Importance, removed: Removed) -> FloatArray:

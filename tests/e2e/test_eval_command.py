@@ -58,6 +58,23 @@ def test_one_layer_at_a_time(capsys: pytest.CaptureFixture[str], tmp_path: Path)
     assert {path.name for path in tmp_path.iterdir()} == {"sensitivity.csv", "sensitivity.svg"}
 
 
+def test_one_filter_at_a_time(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    options = ("-m", "roup:p=3,r=2", "--each-filter", "--layers", "1,4", "--out", str(tmp_path))
+    found = rows(capsys, *options, key="sensitivities")
+    assert [(row["layer"], row["filter"]) for row in found] == [
+        *(("conv1", number) for number in range(16)),
+        *(("linear", number) for number in range(10)),
+    ]
+    assert any(row["noise"] > 0 for row in found)
+    assert len(pd.read_csv(tmp_path / "sensitivity-filters.csv")) == len(found)
+    assert {path.name for path in tmp_path.iterdir()} == {"sensitivity-filters.csv", "sensitivity-filters.svg"}
+    code, out, _ = run(capsys, *options[:5], "--images", "60")
+    assert code == 0
+    worst = max((row for row in found if row["layer"] == "linear"), key=lambda row: float(row["cross_entropy_rise"]))
+    (line,) = [line for line in out.splitlines() if "linear" in line]
+    assert line.split()[-2:] == [f"{worst['cross_entropy_rise']:.5f}", str(worst["filter"])]
+
+
 def test_compensation_helps_a_biased_multiplier(capsys: pytest.CaptureFixture[str]) -> None:
     worst = ("-m", "evoapprox:mul8s_1L12")
     plain = rows(capsys, *worst)[0]
@@ -97,6 +114,10 @@ def _weights() -> Path:
         (
             ("--each-layer", "--layers", "1"),
             "Expected --each-layer without --layers, --tune and --compensate, found both",
+        ),
+        (
+            ("--each-filter", "--tune", "plain"),
+            "Expected --each-filter without --each-layer, --tune and --compensate, found both",
         ),
         (
             ("--layers", "9"),

@@ -56,20 +56,26 @@ def test_max_dnn(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
         }
         assert 0 < row["array_cell_saved_pct"] < saved
         assert row["array_cell_divergence_points"] == pytest.approx(saved - row["array_cell_saved_pct"])
+    assert {row["layer"] for row in document["filters"]} == {"conv1", "conv2", "conv3", "linear"}
+    assert all(len(noise["predicted_noise"]) for noise in document["kernels"].values())
     report = (tmp_path / "max-dnn.md").read_text(encoding="utf-8")
     for claim in document["claims"]:
         assert claim["ours"] in report
     page = (tmp_path / "max-dnn.html").read_text(encoding="utf-8")
-    assert page.count("<svg ") == 4
+    assert page.count("<svg ") == 7
     for claim in document["claims"]:
         assert escape(claim["ours"]) in page
-    for name in ("fronts", "sensitivity", "reconfiguration", "divergence"):
+    for name in ("fronts", "sensitivity", "filters", "kernels", "predictions", "reconfiguration", "divergence"):
         assert f"(max-dnn-{name}.png)" in report
         assert (tmp_path / f"max-dnn-{name}.svg").read_text(encoding="utf-8").startswith("<?xml")
     assert len(pd.read_csv(tmp_path / "points.csv")) == len(document["points"])
+    assert len(pd.read_csv(tmp_path / "sensitivity-filters.csv")) == len(document["filters"])
+    kernels = pd.read_csv(tmp_path / "sensitivity-kernels.csv")
+    assert int(kernels["noise"].notna().sum()) == len(document["measured_kernels"])
     again = run(capsys, *COMMAND, "--out", str(tmp_path))
     assert again["claims"] == document["claims"]
     assert again["searches"] == document["searches"], "finished parts are not run again"
+    assert again["filters"] == document["filters"]
 
 
 def test_bad_usage(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -99,6 +99,8 @@ class Plan:
         For the question whether early layers are sensitive.
     images, test_images, sensitivity_images : int or None
         Of the validation split for searches, and of the test split for reports and sensitivities; None is all.
+    measured_kernels : int
+        Of each layer that are measured one by one, to check what is predicted for all.
     front_points : int
         Most points of a front that are run on test images.
     modes : int
@@ -121,6 +123,7 @@ class Plan:
     images: int
     test_images: int | None
     sensitivity_images: int
+    measured_kernels: int
     front_points: int
     modes: int
     tracing: Tracing = Tracing()
@@ -161,6 +164,7 @@ FULL = Plan(
     images=1000,
     test_images=None,
     sensitivity_images=1000,
+    measured_kernels=64,
     front_points=8,
     modes=4,
 )
@@ -185,6 +189,7 @@ QUICK = Plan(
     images=150,
     test_images=None,
     sensitivity_images=200,
+    measured_kernels=12,
     front_points=8,
     modes=3,
     tracing=Tracing(compensations=(None,), elements=("array_cell",), images=4, pairs=256),

@@ -11,6 +11,7 @@ from typing import Any
 from axhw import __version__
 from axhw.experiments.max_dnn.divergence import divergence_blocks
 from axhw.experiments.max_dnn.fronts import select
+from axhw.experiments.max_dnn.site_report import kernel_rows, site_blocks
 from axhw.experiments.results import claims_table, write_document
 from axhw.report.max_dnn import draw_families, draw_reconfiguration, draw_retrained
 from axhw.report.sensitivity import draw_sensitivity
@@ -37,7 +38,11 @@ def write_results(document: Mapping[str, Any], folder: Path) -> list[Path]:
     list of Path
         The reports first.
     """
-    tables = {name: document[name] for name in _TABLES} | {"reconfiguration": document["reconfiguration"]["rows"]}
+    tables = {name: document[name] for name in _TABLES} | {
+        "reconfiguration": document["reconfiguration"]["rows"],
+        "sensitivity-filters": document["filters"],
+        "sensitivity-kernels": kernel_rows(document),
+    }
     return write_document(study(document), document, tables, folder, name=NAME)
 
 
@@ -49,6 +54,7 @@ def study(document: Mapping[str, Any]) -> Study:
         Section(title="After a short retraining", blocks=_retrained(document)),
         Section(title="Searches at equal evaluations", blocks=_searches(document["searches"])),
         Section(title="Sensitivity", blocks=_sensitivity(document)),
+        Section(title="Sensitivity of filters and kernels", blocks=site_blocks(document, name=NAME)),
         Section(title="With the cost of reconfiguration", blocks=_reconfiguration(document)),
         Section(title="Predicted savings against gates", blocks=divergence_blocks(document, name=NAME)),
     ]

@@ -18,6 +18,8 @@ from axhw.experiments.max_dnn.plan import PaletteName, Plan, Searches, Training
 from axhw.experiments.max_dnn.reconfiguration import configurable, costed, load, most_used
 from axhw.experiments.max_dnn.retraining import Chosen, chosen, retrain_all, retrained_row
 from axhw.experiments.max_dnn.sensitivity import sensitivities, thirds, trained
+from axhw.experiments.max_dnn.site_statistics import class_agreement, depths, filter_summary, kernel_summary
+from axhw.experiments.max_dnn.sites import Sites, measured_sites
 from axhw.experiments.parts import Parts
 from axhw.mixed.overhead import overhead
 from axhw.nn.compensation import Compensation
@@ -72,6 +74,7 @@ class Experiment:
         }
         bench = benches[plan.model]
         sensitivity = self._sensitivity(bench, found["roup"])
+        sites = self._sites(bench, found["roup"])
         trainings = self._trainings(found["roup"])
         fronts = self._fronts(plan.model, bench, found, plan.searches, plan.evaluations)
         deeper: dict[str, Any] = {"points": [], "searches": [], "exact": {}}
@@ -121,6 +124,7 @@ class Experiment:
             "searches": searches,
             "points": points,
             "sensitivity": sensitivity,
+            **sites,
             "trainings": trainings,
             "reconfiguration": costs,
             "divergence": gaps,
@@ -148,6 +152,20 @@ class Experiment:
 
         found: list[Mapping[str, Any]] = self.parts.remember("sensitivity", settings, make)
         return found
+
+    def _sites(self, bench: Bench, palette: Palette) -> dict[str, Any]:
+        """Single filters and kernels, and how unequal they are."""
+        tables = {name: (each.name, eight_bit_table(each)) for name, each in classes(palette.records).items()}
+        plan = self.plan
+        sites = Sites(bench=bench, images=plan.sensitivity_images, progress=self.progress)
+        found = measured_sites(sites, tables, self.parts, kernels=plan.measured_kernels, seed=plan.seed)
+        return {
+            **found,
+            "filter_summary": filter_summary(found["filters"]),
+            "kernel_summary": kernel_summary(found["kernels"], found["measured_kernels"]),
+            "site_depths": depths(found["filters"], found["kernels"], found["measured_kernels"]),
+            "class_agreement": class_agreement(found["filters"]),
+        }
 
     def _trainings(self, palette: Palette) -> list[Mapping[str, Any]]:
         tables: dict[ClassName, tuple[str, ProductTable]] = {

@@ -62,8 +62,7 @@ def sensitivities(
     everything = [exact, *(table for _, table in tables.values())]
     names = [node.name for node in network.graph.product_nodes]
     evaluator = Evaluator(network, data, dict.fromkeys(names, everything), threads=threads)
-    total = sum(network.multiplications.values())
-    layers = [name for name in network.products if network.multiplications[name] >= LEAST_SHARE * total]
+    layers = searched_layers(network)
 
     def choice(design: int, some_layers: Sequence[str]) -> dict[str, Any]:
         return {name: np.asarray(design if name in some_layers else 0) for name in names}
@@ -96,6 +95,12 @@ def sensitivities(
                 }
             )
     return found
+
+
+def searched_layers(network: QuantizedNetwork) -> list[str]:
+    """The layers with weights that are large enough for a search to change them."""
+    total = sum(network.multiplications.values())
+    return [name for name in network.products if network.multiplications[name] >= LEAST_SHARE * total]
 
 
 def trained(training: Training, *, root: Path | None, images: int) -> tuple[QuantizedNetwork, Dataset]:
