@@ -31,6 +31,7 @@ BENCHMARKS = {
     "inference": "inference",
     "compensation": "compensation",
     "search": "search",
+    "analog_tiles": "analog-tiles",
 }
 """Module of each benchmark and the report it makes; what it prints is Markdown if it says so by ``MARKDOWN``."""
 
