@@ -66,6 +66,12 @@ def command() -> None:
 )
 @click.option("--quantized-epochs", type=click.IntRange(min=1), default=None, help="With codes. [default: the plan]")
 @click.option("--load-balance", type=float, default=None, help="Factor of the loss for uneven use. [default: the plan]")
+@click.option(
+    "--start",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Weights of the dense network to start from, without batch norms.  [default: it is trained first]",
+)
 @click.option("--time-limit", type=float, default=None, help="Seconds that a training may take.")
 @click.option("--seed", "seeds", type=click.IntRange(min=0), multiple=True, default=(0,), show_default=True)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda")
@@ -102,6 +108,7 @@ def train(
     epochs: int | None,
     quantized_epochs: int | None,
     load_balance: float | None,
+    start: Path | None,
     time_limit: float | None,
     seeds: tuple[int, ...],
     device: str,
@@ -142,6 +149,7 @@ def train(
             "epochs": epochs,
             "quantized-epochs": quantized_epochs,
             "load-balance": load_balance,
+            "start": start,
             "time-limit": time_limit,
             "data-folder": data_dir,
         }

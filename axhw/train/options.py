@@ -29,6 +29,8 @@ class Options:
     device : str
     time_limit_seconds : float or None
         Shorten the schedules to keep to it.
+    start : Path or None
+        Weights of the dense network to start from instead of random ones.
     """
 
     model: str
@@ -40,6 +42,7 @@ class Options:
     signed: bool
     device: str
     time_limit_seconds: float | None = None
+    start: Path | None = None
 
     def __post_init__(self) -> None:
         if self.seed < 0:
@@ -50,7 +53,7 @@ class Options:
     @classmethod
     def parsed(cls, parsed: argparse.Namespace, *, device: str) -> Options:
         """From the arguments that `add_arguments` declares."""
-        plan = plan_for(parsed.model)
+        plan = plan_for(parsed.model) if parsed.start is None else plan_for(parsed.model).continued()
         rates = {"epochs": parsed.epochs, "batch": parsed.batch, "learning_rate": parsed.learning_rate}
         plan = replace(
             plan,
@@ -76,6 +79,7 @@ class Options:
             signed=not parsed.unsigned,
             device=device,
             time_limit_seconds=parsed.time_limit,
+            start=parsed.start,
         )
 
 
@@ -94,6 +98,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--unsigned", action="store_true", help="fine-tune with uint8 codes instead of int8")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--start", type=Path, help="weights of the dense network to start from (.safetensors)")
     parser.add_argument("--time-limit", type=float, help="seconds that training may take: schedules are shortened")
 
 

@@ -102,6 +102,12 @@ class Plan:
         if self.calibration_images < 1:
             raise AxhwError(f"Expected at least 1 calibration image, found {self.calibration_images}.")
 
+    def continued(self) -> Plan:
+        """For a start from trained weights, with experts or without: the stage that experts are trained in."""
+        if self.dense is not None:
+            return replace(self, dense=None)
+        return replace(self, real=_continued(self.real))
+
 
 _DEFAULT = Plan(
     real=Recipe(epochs=200, batch=256, learning_rate=0.2, warmup_epochs=5),
@@ -137,17 +143,19 @@ def plan_for(model: str) -> Plan:
     base, mixture = found
     plan = plan_for(base)
     sees_tokens = plan is _TRANSFORMER and mixture.topology != "cluster"
-    epochs = plan.real.epochs
-    experts = replace(
-        plan.real,
-        epochs=max(1, epochs // 4),
-        learning_rate=plan.real.learning_rate / 4,
-        warmup_epochs=min(plan.real.warmup_epochs, 1.0),
-        load_balance=_TOKEN_BALANCE if sees_tokens else _IMAGE_BALANCE,
-    )
     return replace(
         plan,
-        dense=replace(plan.real, epochs=max(1, epochs // 2)),
-        real=experts,
+        dense=replace(plan.real, epochs=max(1, plan.real.epochs // 2)),
+        real=replace(_continued(plan.real), load_balance=_TOKEN_BALANCE if sees_tokens else _IMAGE_BALANCE),
         quantized=replace(plan.quantized, freeze_gates=True),
+    )
+
+
+def _continued(recipe: Recipe) -> Recipe:
+    """From trained weights: a quarter of the epochs and of the rate."""
+    return replace(
+        recipe,
+        epochs=max(1, recipe.epochs // 4),
+        learning_rate=recipe.learning_rate / 4,
+        warmup_epochs=min(recipe.warmup_epochs, 1.0),
     )

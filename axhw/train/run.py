@@ -14,7 +14,10 @@ import torch
 from axhw.data.names import load_dataset
 from axhw.errors import AxhwError
 from axhw.files import output_folder, replacing
-from axhw.nn.weights_file import SUFFIX, TrainedNetwork, write_weights
+from axhw.nn.fold import folded_graph
+from axhw.nn.graph import Graph
+from axhw.nn.network import Network
+from axhw.nn.weights_file import SUFFIX, TrainedNetwork, read_weights, write_weights
 from axhw.nn.zoo.moe import parse_mixture
 from axhw.nn.zoo.names import build_graph
 from axhw.train.options import Options
@@ -38,6 +41,7 @@ def run(options: Options, *, log: Callable[[str], None]) -> TrainedNetwork:
     dense = None
     if found is not None:
         dense = build_graph(found[0], input_shape=graph.input_shape, classes=graph.classes)
+    start = None if options.start is None else _start(options.start, graph if dense is None else dense)
     data = options.data if "/" not in options.data else Path(options.data).stem
     stem = f"{options.model}-{data}"
     lines: list[str] = []
@@ -60,6 +64,7 @@ def run(options: Options, *, log: Callable[[str], None]) -> TrainedNetwork:
             "plan": asdict(options.plan),
             "seed": options.seed,
             "signed": options.signed,
+            **({} if options.start is None else {"start": _sha256(options.start)}),
         },
         time_limit_seconds=options.time_limit_seconds,
     )
@@ -71,14 +76,37 @@ def run(options: Options, *, log: Callable[[str], None]) -> TrainedNetwork:
     write(f"versions: Python {platform.python_version()}, PyTorch {torch.__version__}, NumPy {np.__version__}")
     write(f"device: {torch.cuda.get_device_name() if options.device.startswith('cuda') else 'CPU'}")
     write(f"seed {options.seed}, {options.plan}")
-    trained = TrainedNetwork(network=session.train(graph, options.plan, dense=dense), model=options.model, data=data)
+    if options.start is not None:
+        write(f"start: {options.start.name}, sha256 {_sha256(options.start)}")
+    network = session.train(graph, options.plan, dense=dense, start=start)
+    trained = TrainedNetwork(network=network, model=options.model, data=data)
     path = folder / f"{stem}{SUFFIX}"
     write_weights(path, trained, folded=True)
-    write(f"weights sha256: {hashlib.sha256(path.read_bytes()).hexdigest()}")
+    write(f"weights sha256: {_sha256(path)}")
     _write_log(folder / f"{stem}.log", lines)
     assert session.checkpoint is not None
     session.checkpoint.unlink(missing_ok=True)
     return trained
+
+
+def _start(path: Path, dense: Graph) -> Network:
+    """Weights to start from.
+
+    Raises
+    ------
+    AxhwError
+        For those of another network, and of one with batch norms: files have them folded.
+    """
+    if folded_graph(dense).parameter_shapes != dense.parameter_shapes:
+        raise AxhwError(f"Expected a network without batch norms to start from weights, found {dense.name}.")
+    network = read_weights(path).network
+    if network.graph.parameter_shapes != dense.parameter_shapes:
+        raise AxhwError(f"Expected weights of {dense.name} in {path.name}, found those of {network.graph.name}.")
+    return network
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _write_log(path: Path, lines: list[str]) -> None:

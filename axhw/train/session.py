@@ -78,7 +78,7 @@ class Session:
     run: Mapping[str, Any] | None = None
     time_limit_seconds: float | None = None
 
-    def train(self, graph: Graph, plan: Plan, *, dense: Graph | None = None) -> Network:
+    def train(self, graph: Graph, plan: Plan, *, dense: Graph | None = None, start: Network | None = None) -> Network:
         """A network from random weights: batch norms folded, real weights, ranges of its codes.
 
         Parameters
@@ -87,6 +87,8 @@ class Session:
         plan : Plan
         dense : Graph, optional
             The network without experts, where the plan trains that first.
+        start : Network, optional
+            Trained weights of the network, or of the one without experts, to start from: without batch norms.
 
         Raises
         ------
@@ -96,6 +98,8 @@ class Session:
         with deterministic(self.device):
             history, images = self._history(), Images.placed(self.splits, self.device)
             parameters = initial_parameters(graph, seed=self.seed)
+            if start is not None:
+                parameters |= upcycled(graph, start)
             if history.reached("quantized"):
                 folded = fold_batch_norms(Network(graph=graph, parameters=parameters))
                 # The checkpoint has the ranges.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,14 +20,14 @@ from axhw.nn.layers.activations import Relu  # noqa: E402
 from axhw.nn.layers.routing import Combine, Gate, chosen_rows  # noqa: E402
 from axhw.nn.network import Network  # noqa: E402
 from axhw.nn.quantizer import quantize_network  # noqa: E402
-from axhw.nn.weights_file import read_weights  # noqa: E402
+from axhw.nn.weights_file import load_shipped, read_weights, write_weights  # noqa: E402
 from axhw.nn.zoo.moe import mixture_of_experts, parse_mixture  # noqa: E402
 from axhw.nn.zoo.names import build_graph  # noqa: E402
 from axhw.nn.zoo.vit import vit  # noqa: E402
 from axhw.sim.product_table import ProductTable  # noqa: E402
 from axhw.train import history  # noqa: E402
 from axhw.train.layers import forward  # noqa: E402
-from axhw.train.options import Options  # noqa: E402
+from axhw.train.options import Options, add_arguments  # noqa: E402
 from axhw.train.quantization_aware import QuantizedModule  # noqa: E402
 from axhw.train.recipe import Plan, Recipe, plan_for  # noqa: E402
 from axhw.train.routing import LoadBalance  # noqa: E402
@@ -238,6 +239,49 @@ def test_experts_begin_as_what_they_stand_for() -> None:
     assert {name.rpartition(".")[0] for name in set(graph.parameter_shapes) - set(taken)} <= gates
     copies = build_graph("resnet8_cluster2", input_shape=(3, 32, 32), classes=10)
     np.testing.assert_array_equal(upcycled(copies, dense)["copy1_conv3.weight"], dense.parameters["conv3.weight"])
+
+
+def start_options(out: Path, *given: str) -> Options:
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    named = [f"--out={out}", "--data=digits", "--epochs=1", "--quantized-epochs=1"]
+    return Options.parsed(parser.parse_args([*named, *given]), device="cpu")
+
+
+@pytest.mark.parametrize("model", ["digits_cnn_hard2", "digits_cnn"])
+def test_training_starts_from_trained_weights(model: str, tmp_path: Path) -> None:
+    dense = tmp_path / "dense.safetensors"
+    write_weights(dense, load_shipped("digits_cnn", "digits"), folded=True)
+    lines: list[str] = []
+    # At this rate nothing is unlearnt: weights from nowhere would be right about one image of ten.
+    run(
+        start_options(tmp_path, f"--model={model}", f"--start={dense}", "--learning-rate=1e-4"),
+        log=lines.append,
+    )
+    (told,) = [line for line in lines if line.startswith("real values: test accuracy")]
+    assert float(told.rpartition(" ")[2]) > 0.9
+    assert any(line.startswith("start: dense.safetensors, sha256 ") for line in lines)
+    assert not any(line.startswith(("dense epoch", "without experts")) for line in lines)
+
+
+def test_a_start_is_of_the_dense_network(tmp_path: Path) -> None:
+    other = tmp_path / "other.safetensors"
+    write_weights(other, load_shipped("digits_cnn_hard2", "digits"), folded=True)
+    said = r"^Expected weights of digits_cnn in other.safetensors, found those of digits_cnn_hard2\.$"
+    with pytest.raises(AxhwError, match=said):
+        run(start_options(tmp_path, "--model=digits_cnn_hard2", f"--start={other}"), log=print)
+    said = r"^Expected a network without batch norms to start from weights, found resnet8\.$"
+    with pytest.raises(AxhwError, match=said):
+        run(start_options(tmp_path, "--model=resnet8_hard2", f"--start={other}"), log=print)
+
+
+def test_a_continued_plan_has_less_to_learn() -> None:
+    dense, experts = plan_for("vit_mini"), plan_for("vit_mini_hard4_r25")
+    continued = dense.continued()
+    assert continued.real.epochs == dense.real.epochs // 4
+    assert continued.real.learning_rate == dense.real.learning_rate / 4
+    assert experts.continued() == replace(experts, dense=None)
+    assert replace(experts.continued().real, load_balance=0.0) == continued.real
 
 
 def options(out: Path, **changes: Any) -> Options:
