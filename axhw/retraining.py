@@ -111,6 +111,46 @@ class Start:
         return cls(trained=trained, data=splits)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Accuracies:
+    """What the training of retrained weights told of them: shares of all test images in the right class.
+
+    Attributes
+    ----------
+    data : str
+        Name of the data set.
+    images : int
+    exact_accuracy : float
+        Before retraining, with exact products.
+    accuracy_before, accuracy_after : float
+        With the approximate ones.
+    """
+
+    data: str
+    images: int
+    exact_accuracy: float
+    accuracy_before: float
+    accuracy_after: float
+
+    @classmethod
+    def read(cls, path: Path) -> Accuracies:
+        """From the .json file beside retrained weights.
+
+        Raises
+        ------
+        AxhwError
+            For a damaged file.
+        """
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+            shares = {name: float(found[name]) for name in ("exact_accuracy", "accuracy_before", "accuracy_after")}
+            return cls(data=str(found["data"]), images=int(found["images"]), **shares)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise AxhwError(
+                f"Expected the accuracies of retrained weights in {path}, found {error!r}: remove the file."
+            ) from error
+
+
 def retrain(
     start: Start,
     products: Products,
@@ -182,16 +222,19 @@ def retrain(
     )
     result = session.retrain(start.trained.network, recipe, tables=products.tables)
     write_weights(weights, replace(start.trained, network=result.network), folded=True)
+    accuracies = Accuracies(
+        data=start.data.train.name,
+        images=len(start.data.test),
+        exact_accuracy=result.exact_accuracy,
+        accuracy_before=result.accuracy_before,
+        accuracy_after=result.accuracy_after,
+    )
     summary = {
         "model": start.trained.model,
-        "data": start.data.train.name,
         "products": products.name,
         "seed": seed,
         "recipe": asdict(recipe),
-        "images": len(start.data.test),
-        "exact_accuracy": result.exact_accuracy,
-        "accuracy_before": result.accuracy_before,
-        "accuracy_after": result.accuracy_after,
+        **asdict(accuracies),
         "weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
     }
     with replacing(weights.with_suffix(".json")) as draft:

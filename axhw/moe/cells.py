@@ -1,8 +1,8 @@
 """Networks retrained for one published circuit each: the cells of the AxMoE study (arXiv 2605.04754).
 
 Gates are as they were and multiply exactly, products of activations are exact too, all else uses the circuit.
-Weights lie at ``<folder>/<recipe>/<network>/<circuit>-seed<seed>.safetensors`` with a log beside them, so that they can
-be made on another machine and be copied.
+Weights lie at ``<folder>/<recipe>/<network>/<circuit>-seed<seed>.safetensors`` with a log and a .json file of
+accuracies beside, so that they can be made on another machine and be copied; or, where they are large, these alone.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from axhw.errors import AxhwError
 from axhw.hdl.families.evoapprox import EvoApproxSpec
 from axhw.nn.assignment import approximated_layers
 from axhw.nn.weights_file import STAND_INS, SUFFIX, TrainedNetwork, load_shipped, read_weights, shipped_weights
-from axhw.retraining import SHORT, Products, Start, retrain
+from axhw.retraining import SHORT, Accuracies, Products, Start, retrain
 from axhw.sim.product_table import ProductTable, golden_table
 from axhw.train.recipe import Recipe
 
@@ -80,6 +80,17 @@ class Cell:
     def weights(self, root: Path) -> Path:
         """The weights in a folder of retrained ones."""
         return self.folder(root) / f"{self.stem}{SUFFIX}"
+
+    def told(self, root: Path) -> Accuracies | None:
+        """What their training told of them, which can be there without them; None without it.
+
+        Raises
+        ------
+        AxhwError
+            For a damaged file.
+        """
+        path = self.folder(root) / f"{self.stem}.json"
+        return Accuracies.read(path) if path.exists() else None
 
 
 def circuit_table(circuit: str) -> ProductTable:

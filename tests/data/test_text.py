@@ -78,6 +78,12 @@ def test_topics_of_this_python() -> None:
     assert all(10_000 < size < 40_000 for size in sizes[1:])
 
 
+def test_held_out_topics_are_the_same_with_every_python() -> None:
+    parts = python_topics.held_out()
+    assert python_topics.load()[1:] == parts
+    assert [hashlib.sha256(part).hexdigest()[:16] for part in parts] == ["4bbc1c9556b44113", "23bec3c89568be00"]
+
+
 def test_a_paragraph_is_kept_in_the_shortest_topic_that_has_it() -> None:
     names = [next(f"t{i}" for i in range(200) if python_topics.part_of(f"t{i}") == part) for part in range(3)]
     training, validation, test = names

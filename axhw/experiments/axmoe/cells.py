@@ -7,16 +7,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from axhw.data.dataset import Splits
+from axhw.errors import AxhwError
 from axhw.evaluation import COMPENSATION_IMAGES, eight_bit_table
-from axhw.experiments.axmoe.gates import agreement_columns
+from axhw.experiments.axmoe.gates import AGREEMENT, agreement_columns
 from axhw.experiments.axmoe.subjects import Subject, parameters_digest, retrained_network
 from axhw.experiments.parts import Parts
-from axhw.moe.cells import RECIPES, Cell
-from axhw.moe.evaluation import Prices, circuit_name, cost_columns
+from axhw.moe.cells import RECIPES, RETRAINED, Cell
+from axhw.moe.evaluation import Prices, circuit_name, cost_columns, dense_name, topology
 from axhw.moe.normalized_cost import EXACT_CIRCUIT
+from axhw.moe.rows import ExpertRows
 from axhw.nn.compensation import COMPENSATIONS, compensated
 from axhw.nn.network import Network
+from axhw.nn.zoo.names import build_graph
 from axhw.record import DesignRecord
+from axhw.retraining import Accuracies
 from axhw.sim.product_table import ProductTable
 
 Row = Mapping[str, Any]
@@ -67,6 +72,71 @@ class Table:
                     if seed == self.seeds[0] or any(accuracy is not None for accuracy in accuracies.values()):
                         found.append({**plain, "seed": seed, **accuracies})
         return found
+
+    def told_rows(self, networks: Sequence[str], splits: Splits) -> list[Row]:
+        """Rows of networks without weights, made of what their retrainings told.
+
+        Integers are the same in training and here, so accuracies are, too. What a gate chooses was not told: costs
+        are those of evenly used experts, which for experts of one size are those of any use.
+
+        Parameters
+        ----------
+        networks : sequence of str
+        splits : Splits
+            Only accuracies on all images of its test split are taken.
+        """
+        found: list[Row] = []
+        for network in networks:
+            graph = build_graph(network, input_shape=splits.test.image_shape, classes=len(splits.test.classes))
+            balanced = ExpertRows.balanced(graph)
+            named = {"network": network, "base": dense_name(network), "topology": topology(network)}
+            for record in self.records:
+                circuit = circuit_name(record.multiplier)
+                costs = cost_columns(balanced, record, self.prices)
+                for seed, accuracies in self._told_accuracies(network, circuit, splits).items():
+                    found.append(
+                        {
+                            **named,
+                            "circuit": circuit,
+                            "images": len(splits.test),
+                            **dict.fromkeys(map(compensated_column, COMPENSATIONS)),
+                            **dict.fromkeys(AGREEMENT),
+                            **costs,
+                            "seed": seed,
+                            **accuracies,
+                        }
+                    )
+        return found
+
+    def _told_accuracies(self, network: str, circuit: str, splits: Splits) -> dict[int, dict[str, float | None]]:
+        """Columns of accuracies by seed; with the exact circuit, they are of any retraining's start."""
+        exact = circuit == EXACT_CIRCUIT
+        circuits = [circuit_name(record.multiplier) for record in self.records] if exact else [circuit]
+        found: dict[int, dict[str, float | None]] = {}
+        for seed in self.seeds[:1] if exact else self.seeds:
+            told = {
+                (recipe, name): self._told(Cell(network=network, circuit=name, recipe=recipe, seed=seed), splits)
+                for recipe in RECIPES
+                for name in circuits
+            }
+            known = [accuracies for accuracies in told.values() if accuracies is not None]
+            if known:
+                first = known[0]
+                after = {
+                    retrained_column(recipe): None
+                    if exact or (each := told[recipe, circuit]) is None
+                    else each.accuracy_after
+                    for recipe in RECIPES
+                }
+                before = first.exact_accuracy if exact else first.accuracy_before
+                found[seed] = {"int8_accuracy": first.exact_accuracy, "accuracy": before, **after}
+        return found
+
+    def _told(self, cell: Cell, splits: Splits) -> Accuracies | None:
+        """Accuracies on the very images of the test split, None without them."""
+        told = cell.told(self.out / RETRAINED)
+        same = told is not None and (told.data, told.images) == (splits.test.name, len(splits.test))
+        return told if same else None
 
     def _settings(self, subject: Subject, table: ProductTable) -> dict[str, Any]:
         return {
@@ -123,14 +193,20 @@ class Table:
         }
 
     def _retrained(self, subject: Subject, record: DesignRecord, seed: int) -> dict[str, float | None]:
-        """Accuracy with the circuit by recipe; None where there are no weights."""
+        """Accuracy with the circuit by recipe, as told where there are no weights; None without both."""
         circuit, table = circuit_name(record.multiplier), eight_bit_table(record)
         found: dict[str, float | None] = {}
         for recipe in RECIPES:
             cell = Cell(network=subject.name, circuit=circuit, recipe=recipe, seed=seed)
             network = retrained_network(cell, out=self.out, data=self.data)
             column = retrained_column(recipe)
-            found[column] = None
+            told = self._told(cell, subject.bench.data)
+            if told is not None and told.exact_accuracy != subject.accuracy(subject.exact):
+                raise AxhwError(
+                    f"Expected accuracies of the weights of {subject.name} that are given in "
+                    f"{cell.folder(self.out / RETRAINED)}, found those of others for {cell.stem}: retrain these."
+                )
+            found[column] = None if told is None else told.accuracy_after
             if network is not None:
                 settings = self._settings(subject, table) | {"retrained": parameters_digest(network)}
                 name = f"retrained-{recipe}-{subject.name}-{cell.stem}"

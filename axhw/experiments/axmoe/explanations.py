@@ -43,7 +43,7 @@ def bias_blocks(document: Mapping[str, Any]) -> list[Block]:
     rows = [row for row in first_cells(document) if row["circuit"] != EXACT_CIRCUIT]
     lines = []
     for circuit in document["circuits"]:
-        own = [row for row in rows if row["circuit"] == circuit["circuit"]]
+        own = [row for row in rows if row["circuit"] == circuit["circuit"] and row["network"] not in document["told"]]
         lost = [row for row in own if 100 * (row["int8_accuracy"] - row["accuracy"]) > LOST_PCT]
         shares = [
             f"{whole(100 * float(np.median([recovered(row, compensated_column(method)) for row in lost])))} %"

@@ -111,6 +111,11 @@ def _claims(document: Mapping[str, Any]) -> list[Block]:
     if missing["claims"]:
         rows = [(row["claim"], row["lacks"]) for row in missing["claims"]]
         blocks += ["Claims that lack cells:", Table(heads=("claim", "lacks"), rows=rows, left=2)]
+    if document["told"]:
+        blocks.append(
+            f"Of {', '.join(document['told'])} there are no weights here: accuracies are those that their retraining "
+            "told, with the same integers on the same images; costs are for evenly used experts."
+        )
     if missing["networks"]:
         blocks.append(f"Networks of the plan without weights: {', '.join(missing['networks'])}.")
     if missing["retrained"]:
@@ -128,7 +133,7 @@ def _accuracies(document: Mapping[str, Any]) -> list[Block]:
     by_place = {(row["network"], row["circuit"]): row for row in rows}
     lines = []
     for network in dict.fromkeys(row["network"] for row in rows):
-        cells = [_before_after(by_place[network, circuit]) for circuit in circuits]
+        cells = [_before_after(by_place.get((network, circuit))) for circuit in circuits]
         lines.append((network, *cells))
     final = [{**row, "final_accuracy": final_accuracy(row)} for row in rows]
     columns = {"accuracy": "as is", compensated_column("bias"): "biases compensated"}
@@ -151,7 +156,9 @@ def _accuracies(document: Mapping[str, Any]) -> list[Block]:
     ]
 
 
-def _before_after(row: Row) -> str:
+def _before_after(row: Row | None) -> str:
+    if row is None:
+        return ""
     after = final_accuracy(row)
     before = f"{100 * row['accuracy']:.2f}"
     return before if after is None or row["circuit"] == EXACT_CIRCUIT else f"{before} → {100 * after:.2f}"

@@ -117,6 +117,8 @@ class Experiment:
             progress=self.progress,
         )
         cells = table.rows(subjects)
+        lacking_weights = [name for name in plan.networks if name not in {subject.name for subject in subjects}]
+        told = table.told_rows(lacking_weights, subjects[0].bench.data)
         approximate = [record for record in records if circuit_name(record.multiplier) != EXACT_CIRCUIT]
         routing = routing_rows(subjects, approximate, cells, self.parts, progress=self.progress)
         experts = self._experts()
@@ -145,7 +147,7 @@ class Experiment:
         gained = gains(points)
         test = subjects[0].bench.data.test
         measured = Measured(
-            cells=cells,
+            cells=[*cells, *told],
             gains=gained,
             recovering=plan.recovering,
             circuits=plan.circuits,
@@ -156,8 +158,8 @@ class Experiment:
             "claims": [claim.row() for claim in found],
             "missing": {
                 "claims": lacking,
-                "networks": [name for name in plan.networks if name not in {subject.name for subject in subjects}],
-                "retrained": _not_retrained(plan, subjects, cells),
+                "networks": [name for name in lacking_weights if name not in {row["network"] for row in told}],
+                "retrained": _not_retrained(plan, [*cells, *told]),
             },
             "settings": {
                 "data": test.name,
@@ -179,7 +181,8 @@ class Experiment:
                 "seconds": sum(self.parts.seconds.values()),
             },
             "circuits": [_circuit_row(record, prices) for record in records],
-            "cells": cells,
+            "cells": [*cells, *told],
+            "told": list(dict.fromkeys(row["network"] for row in told)),
             "loads": all_load_rows(subjects, self.parts),
             "routing": routing,
             "experts": experts,
@@ -212,16 +215,16 @@ class Experiment:
         return multiplier.measured(library=self.library, engine=self.engine, store=self.store)
 
 
-def _not_retrained(plan: Plan, subjects: Sequence[Subject], cells: Sequence[Row]) -> list[dict[str, Any]]:
-    """Circuits by network and recipe that there are no retrained weights for."""
+def _not_retrained(plan: Plan, cells: Sequence[Row]) -> list[dict[str, Any]]:
+    """Circuits by network and recipe that there are no accuracies after retraining for."""
     found = []
-    for subject in subjects:
+    for network in dict.fromkeys(row["network"] for row in cells):
         for recipe in RECIPES:
             column = retrained_column(recipe)
-            there = {row["circuit"] for row in cells if row["network"] == subject.name and row[column] is not None}
+            there = {row["circuit"] for row in cells if row["network"] == network and row[column] is not None}
             lacking = [circuit for circuit in plan.circuits if circuit not in there and circuit != EXACT_CIRCUIT]
             if lacking:
-                found.append({"network": subject.name, "recipe": recipe, "circuits": lacking})
+                found.append({"network": network, "recipe": recipe, "circuits": lacking})
     return found
 
 

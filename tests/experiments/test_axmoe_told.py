@@ -1,0 +1,83 @@
+"""Cells of networks whose weights are elsewhere: what their retraining told, and only on the very same images."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from axhw.data.names import load_dataset
+from axhw.errors import AxhwError
+from axhw.experiments.axmoe.cells import Table
+from axhw.experiments.axmoe.subjects import Subject
+from axhw.experiments.parts import Parts
+from axhw.moe.cells import Cell
+from axhw.moe.evaluation import Prices
+from axhw.record import DesignRecord
+
+Characterized = Callable[..., DesignRecord]
+CIRCUIT = "mul8s_1L2L"
+
+
+@pytest.fixture
+def table(characterized: Characterized, tmp_path: Path) -> Table:
+    records = tuple(characterized(f"evoapprox:{name}") for name in ("mul8s_1KV6", CIRCUIT))
+    return Table(
+        parts=Parts(folder=tmp_path / "parts"),
+        out=tmp_path,
+        data="digits",
+        prices=Prices(exact=records[0], comparison_fj=100.0),
+        records=records,
+        seeds=(0, 1),
+        progress=lambda done, total, what: None,
+    )
+
+
+def tell(table: Table, network: str, *, recipe: str = "ours", seed: int = 0, **changes: object) -> Path:
+    """What a retraining would have told."""
+    test = load_dataset("digits").test
+    told = {"data": test.name, "images": len(test), "exact_accuracy": 0.9, "accuracy_before": 0.4}
+    path = Cell(network=network, circuit=CIRCUIT, recipe=recipe, seed=seed).weights(table.out / "retrained")
+    path = path.with_suffix(".json")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(told | {"accuracy_after": 0.8} | changes), encoding="utf-8")
+    return path
+
+
+def test_rows_of_what_was_told(table: Table) -> None:
+    splits = load_dataset("digits")
+    assert table.told_rows(["digits_cnn_hard3"], splits) == []
+    tell(table, "digits_cnn_hard3")
+    tell(table, "digits_cnn_hard3", recipe="study", seed=1, accuracy_after=0.7)
+    exact, first, second = table.told_rows(["digits_cnn_hard3"], splits)
+    assert (exact["circuit"], exact["accuracy"], exact["ours_accuracy"]) == ("mul8s_1KV6", 0.9, None)
+    assert (exact["base"], exact["topology"], exact["images"]) == ("digits_cnn", "hard", len(splits.test))
+    assert (first["seed"], first["int8_accuracy"], first["accuracy"], first["ours_accuracy"]) == (0, 0.9, 0.4, 0.8)
+    assert (second["seed"], second["ours_accuracy"], second["study_accuracy"]) == (1, None, 0.7)
+    # One of three experts of one size runs, whichever it is.
+    assert first["published_cost"] == pytest.approx(0.471, abs=0.02)
+    assert first["bias_accuracy"] is None
+
+
+def test_other_images_are_not_mixed_in(table: Table) -> None:
+    tell(table, "digits_cnn_hard3", images=100)
+    tell(table, "digits_cnn_hard3", seed=1, data="others")
+    assert table.told_rows(["digits_cnn_hard3"], load_dataset("digits")) == []
+
+
+def test_accuracies_of_other_weights_are_refused(table: Table) -> None:
+    path = tell(table, "digits_cnn_hard2")
+    subject = Subject.found("digits_cnn_hard2", data="digits", splits=load_dataset("digits"), weights=None)
+    assert subject is not None
+    with pytest.raises(AxhwError, match=r"Expected accuracies of the weights of digits_cnn_hard2 .*: retrain these\.$"):
+        table.rows([subject])
+    # The shipped retrained weights are run; what was told of the right ones need not be read again.
+    tell(table, "digits_cnn_hard2", exact_accuracy=subject.accuracy(subject.exact))
+    path.with_name("mul8s_1L2L-seed1.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(AxhwError, match=r"^Expected the accuracies of retrained weights in .*: remove the file\.$"):
+        table.rows([subject])
+    path.with_name("mul8s_1L2L-seed1.json").unlink()
+    (row,) = [row for row in table.rows([subject]) if row["circuit"] == CIRCUIT]
+    assert row["ours_accuracy"] != 0.8
