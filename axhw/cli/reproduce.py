@@ -10,6 +10,7 @@ import click
 
 from axhw.cli.options import engine_option, json_option, library_option, peak_memory_mb, print_json, progress
 from axhw.cli.tables import plain_table, stdout
+from axhw.errors import AxhwError
 from axhw.files import output_folder
 from axhw.store import Store
 from axhw.synth.engines import find_engine
@@ -85,6 +86,7 @@ def max_dnn(
 
 @command.command("axmoe")
 @click.option("--quick", is_flag=True, help="Small networks that come with axhw, on digits: a minute instead of hours.")
+@click.option("--data", default=None, metavar="NAME", help="Data set of the networks. [cifar10_jpeg]")
 @click.option("--weights", type=click.Path(path_type=Path), default=None, help="Folder of networks trained before.")
 @click.option("--evaluations", type=click.IntRange(min=1), default=None, help="Configurations of each search.")
 @click.option("--test-images", type=click.IntRange(min=1), default=None, help="Test images. [all]")
@@ -106,6 +108,7 @@ def max_dnn(
 @json_option
 def axmoe(
     quick: bool,
+    data: str | None,
     weights: Path | None,
     evaluations: int | None,
     test_images: int | None,
@@ -129,7 +132,11 @@ def axmoe(
     from axhw.experiments.axmoe.report import write_results
     from axhw.experiments.axmoe.run import Experiment
 
+    if quick and data is not None:
+        raise AxhwError(f"Expected --quick, which is on {QUICK.data}, or --data, found both: leave one out.")
     plan = dataclasses.replace(QUICK if quick else FULL, seed=seed)
+    if data is not None:
+        plan = dataclasses.replace(plan, data=data)
     if test_images is not None:
         plan = dataclasses.replace(plan, test_images=test_images)
     if evaluations is not None:

@@ -31,6 +31,8 @@ Value: TypeAlias = npt.NDArray[Any]
 Observer: TypeAlias = Callable[[Node, tuple[Value, ...], Value], None]
 
 _LIMIT = 1 << (ACCUMULATOR_BITS - 1)
+# Of two 8-bit codes; and whole numbers up to this one are all float32 numbers.
+_LARGEST_PRODUCT, _FLOAT32_WHOLE = 255 * 255, 1 << 24
 
 
 class Executor:
@@ -221,14 +223,16 @@ class Executor:
         given = self._assigned.get(node.name)
         a, b = (value.reshape(-1, *value.shape[-2:]) for value in inputs)
         if given is None or given.tables[0].is_exact:
-            # Whole numbers far below 2^53 have no rounding, in whatever order they are added.
-            sums = np.matmul(a.astype(np.float64), b.astype(np.float64)).astype(np.int64)
+            # Whole numbers that fit the mantissa have no rounding, in whatever order they are added.
+            dtype = np.float32 if a.shape[2] * _LARGEST_PRODUCT <= _FLOAT32_WHOLE else np.float64
+            sums = np.matmul(a.astype(dtype), b.astype(dtype)).astype(np.int32 if dtype == np.float32 else np.int64)
         else:
             table = given.tables[0]
             sums = np.stack([gemm(x, y, table, threads=self._threads) for x, y in zip(a, b)]).astype(np.int64)
         zero_a, zero_b = int(first.zero_point), int(second.zero_point)
-        sums -= zero_b * a.sum(axis=2, dtype=np.int64)[:, :, None] + zero_a * b.sum(axis=1, dtype=np.int64)[:, None]
-        sums += a.shape[2] * zero_a * zero_b
+        if zero_a or zero_b:
+            moved = zero_b * a.sum(axis=2, dtype=np.int64)[:, :, None] + zero_a * b.sum(axis=1, dtype=np.int64)[:, None]
+            sums = sums - moved + a.shape[2] * zero_a * zero_b
         self._check_accumulator(node.name, sums, a.shape[2])
         unit = first.scale * second.scale * np.float32(layer.scale)
         shape = (*inputs[0].shape[:-1], inputs[1].shape[-1])
@@ -245,7 +249,7 @@ class Executor:
             high=high,
             dtype=target.dtype,
         )
-        return requantize(sums.astype(np.int32), epilogue).reshape(shape)
+        return requantize(sums.astype(np.int32, copy=False), epilogue).reshape(shape)
 
     def _check_accumulator(self, name: str, sums: IntArray, terms: int) -> None:
         if sums.size and not -_LIMIT <= int(sums.min()) <= int(sums.max()) < _LIMIT:

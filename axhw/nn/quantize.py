@@ -101,8 +101,12 @@ class Quantization:
 
     def encode(self, values: npt.NDArray[np.floating] | np.float32) -> Codes:
         """Nearest codes of real values, ties to even, saturating."""
-        steps = np.asarray(values, np.float32) / self.scale
-        return self.saturate(np.rint(steps) + self.zero_point)
+        # In place and in float32: what is too large for whole numbers in it is beyond all codes.
+        steps = np.asarray(np.asarray(values, np.float32) / self.scale)
+        np.rint(steps, out=steps)
+        steps += self.zero_point.astype(np.float32)
+        codes: Codes = np.clip(steps, *self.code_range, out=steps).astype(self.dtype)
+        return codes
 
     def saturate(self, codes: npt.NDArray[np.floating | np.integer]) -> Codes:
         """Whole numbers cut to the code range, as int8 or uint8."""
