@@ -9,16 +9,18 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from axhw.cli.main import main
 from axhw.synth.liberty.library import Cell
 from axhw.synth.liberty.reader import embedded_library
 from axhw.synth.liberty.writer import write_liberty
+
+Run = Callable[..., tuple[int, str, str]]
 
 GEN_KEYS = {
     "name", "family", "width", "signed", "params", "library", "engine", "area_um2", "delay_ns", "energy_fj",
@@ -29,17 +31,9 @@ GEN_KEYS = {
 FILES = {"design.v", "netlist.v", "netlist.json", "lut.npy", "lut.csv", "design.json"}
 
 
-def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    """Exit code, stdout and stderr of a command."""
-    capsys.readouterr()
-    code = main(list(arguments))
-    output = capsys.readouterr()
-    return code, output.out, output.err
-
-
-def test_gen_prints_one_json_document(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_gen_prints_one_json_document(run: Run, tmp_path: Path) -> None:
     out = tmp_path / "design"
-    code, stdout, _ = run(capsys, "gen", "--multiplier", "roup", "--p", "2", "--r", "3", "--json", "--out", str(out))
+    code, stdout, _ = run("gen", "--multiplier", "roup", "--p", "2", "--r", "3", "--json", "--out", str(out))
     assert code == 0
     document = json.loads(stdout)
     assert set(document) >= GEN_KEYS
@@ -56,12 +50,12 @@ def test_gen_prints_one_json_document(capsys: pytest.CaptureFixture[str], tmp_pa
     assert np.abs(frame["product"] - frame["exact"]).mean() == pytest.approx(document["mae"])
 
 
-def test_gen_prints_a_table_with_ratios(capsys: pytest.CaptureFixture[str]) -> None:
-    code, stdout, _ = run(capsys, "gen", "-m", "roup:p=2,r=3", "--relative-to", "exact")
+def test_gen_prints_a_table_with_ratios(run: Run) -> None:
+    code, stdout, _ = run("gen", "-m", "roup:p=2,r=3", "--relative-to", "exact")
     assert code == 0
     for word in ("roup8s_p2_r3", "um2", "fJ", "x exact8s", "65,536", "exhaustive"):
         assert word in stdout
-    code, stdout, _ = run(capsys, "gen", "-m", "exact", "--relative-to", "exact", "--json")
+    code, stdout, _ = run("gen", "-m", "exact", "--relative-to", "exact", "--json")
     document = json.loads(stdout)
     ratios = {key: value for key, value in document.items() if key.endswith("_ratio")}
     assert set(ratios) == {
@@ -75,17 +69,17 @@ def test_gen_prints_a_table_with_ratios(capsys: pytest.CaptureFixture[str]) -> N
     assert all(value == 1.0 for value in ratios.values())
 
 
-def test_gen_counts_fpga_resources(capsys: pytest.CaptureFixture[str]) -> None:
-    code, stdout, _ = run(capsys, "gen", "-m", "roup:p=2,r=3", "--target", "ice40", "--json")
+def test_gen_counts_fpga_resources(run: Run) -> None:
+    code, stdout, _ = run("gen", "-m", "roup:p=2,r=3", "--target", "ice40", "--json")
     assert code == 0
     (usage,) = json.loads(stdout)["fpga"]
     assert usage["target"] == "ice40"
     assert 0 < usage["luts"] < 200
-    assert "LUTs" in run(capsys, "gen", "-m", "roup:p=2,r=3", "--target", "ice40")[1]
+    assert "LUTs" in run("gen", "-m", "roup:p=2,r=3", "--target", "ice40")[1]
 
 
-def test_gen_makes_clocked_elements(capsys: pytest.CaptureFixture[str]) -> None:
-    code, stdout, _ = run(capsys, "gen", "-m", "roup:p=2,r=3", "--element", "mac", "--terms", "16", "--json")
+def test_gen_makes_clocked_elements(run: Run) -> None:
+    code, stdout, _ = run("gen", "-m", "roup:p=2,r=3", "--element", "mac", "--terms", "16", "--json")
     assert code == 0
     document = json.loads(stdout)
     assert (document["name"], document["element"]) == ("roup8s_p2_r3_mac16", "mac")
@@ -93,9 +87,9 @@ def test_gen_makes_clocked_elements(capsys: pytest.CaptureFixture[str]) -> None:
     assert 0 < document["multiplier_energy_share"] < document["multiplier_area_share"] < 1
 
 
-def test_gen_makes_systolic_arrays(capsys: pytest.CaptureFixture[str]) -> None:
+def test_gen_makes_systolic_arrays(run: Run) -> None:
     around = ("--element", "systolic", "--rows", "1", "--columns", "2", "--terms", "4")
-    code, stdout, _ = run(capsys, "gen", "-m", "roup:width=4,p=1,r=2", *around)
+    code, stdout, _ = run("gen", "-m", "roup:width=4,p=1,r=2", *around)
     assert code == 0
     for word in (
         "roup4s_p1_r2_sa1x2_t4",
@@ -104,7 +98,7 @@ def test_gen_makes_systolic_arrays(capsys: pytest.CaptureFixture[str]) -> None:
         "exhaustive through every PE",
     ):
         assert word in stdout
-    code, stdout, _ = run(capsys, "gen", "-m", "roup:width=4,p=1,r=2", *around, "--json")
+    code, stdout, _ = run("gen", "-m", "roup:width=4,p=1,r=2", *around, "--json")
     document = json.loads(stdout)
     assert (document["name"], document["element"]) == ("roup4s_p1_r2_sa1x2_t4", "systolic")
     assert set(document["breakdown"]["energy_fj"]) == {"multiplier", "registers", "clock", "logic"}
@@ -124,22 +118,22 @@ def parts(tmp_path: Path) -> list[str]:
     return [str(tmp_path / f"{group}.lib") for group in groups]
 
 
-def test_a_library_in_several_files(capsys: pytest.CaptureFixture[str], parts: list[str]) -> None:
+def test_a_library_in_several_files(run: Run, parts: list[str]) -> None:
     design = ("gen", "-m", "exact:width=4", "--element", "registered", "--json")
-    whole = json.loads(run(capsys, *design)[1])
-    code, stdout, _ = run(capsys, *design, *(word for part in parts for word in ("--library", part)))
+    whole = json.loads(run(*design)[1])
+    code, stdout, _ = run(*design, *(word for part in parts for word in ("--library", part)))
     assert code == 0
     several = json.loads(stdout)
     assert several["library"] == "tech_INVBUF+2"
     for figure in ("area_um2", "cells", "delay_ns", "energy_fj", "energy_exclusive_fj", "leakage_nw", "output_load_ff"):
         assert several[figure] == pytest.approx(whole[figure]), figure
     # In any order, and with commas between them: the same design, from the store.
-    listed = json.loads(run(capsys, *design, "--library", ",".join(reversed(parts)))[1])
+    listed = json.loads(run(*design, "--library", ",".join(reversed(parts)))[1])
     assert listed["key"] == several["key"]
     assert "synthesise" not in listed["seconds"]
 
 
-def test_a_part_of_a_library_is_refused(capsys: pytest.CaptureFixture[str], parts: list[str]) -> None:
+def test_a_part_of_a_library_is_refused(run: Run, parts: list[str]) -> None:
     for chosen, sentence in (
         (parts[2:], "in .*SEQ.lib, found no inverter among the 8 cells of 8 that may be used"),
         (parts[:1], "found no two-input AND, NAND, OR or NOR among the 13 cells of 13 that may be used"),
@@ -152,29 +146,29 @@ def test_a_part_of_a_library_is_refused(capsys: pytest.CaptureFixture[str], part
         if len(chosen) == 4:
             Path(chosen[3]).write_text(Path(parts[0]).read_text())
         libraries = [word for part in chosen for word in ("--library", part)]
-        code, stdout, stderr = run(capsys, "gen", "-m", "exact:width=4", "--element", "registered", *libraries)
+        code, stdout, stderr = run("gen", "-m", "exact:width=4", "--element", "registered", *libraries)
         assert (code, stdout) == (2, "")
         assert re.search(sentence, stderr), stderr
 
 
-def test_surroundings_are_stated(capsys: pytest.CaptureFixture[str]) -> None:
+def test_surroundings_are_stated(run: Run) -> None:
     design = ("gen", "-m", "exact:width=4")
     around = ("--input-slew-ns", "0.2", "--output-load-ff", "7", "--wire-load", "fanout=2.5")
-    bare, loaded = (json.loads(run(capsys, *design, *options, "--json")[1]) for options in ((), around))
+    bare, loaded = (json.loads(run(*design, *options, "--json")[1]) for options in ((), around))
     assert (bare["wire_load"], loaded["wire_load"]) == ("none", "fanout=2.5")
     assert (loaded["input_slew_ns"], loaded["output_load_ff"]) == (0.2, 7.0)
     assert loaded["delay_ns"] > 1.2 * bare["delay_ns"]
-    code, stdout, _ = run(capsys, *design, "--wire-load", "default")
+    code, stdout, _ = run(*design, "--wire-load", "default")
     assert code == 0
     assert re.search(r"input slew 0\.05\d+ ns, output load 1\.42 fF, wires 1k\n", stdout)
 
 
-def test_clocked_elements_state_both_readings_of_conditional_energy(capsys: pytest.CaptureFixture[str]) -> None:
+def test_clocked_elements_state_both_readings_of_conditional_energy(run: Run) -> None:
     design = ("gen", "-m", "exact:width=4", "--element", "registered")
-    assert re.search(r"exclusive +[\d,]+\.\d +fJ +energy by the letter of Liberty", run(capsys, *design)[1])
-    document = json.loads(run(capsys, *design, "--json")[1])
+    assert re.search(r"exclusive +[\d,]+\.\d +fJ +energy by the letter of Liberty", run(*design)[1])
+    document = json.loads(run(*design, "--json")[1])
     assert 0 < document["energy_exclusive_fj"] < document["energy_fj"]
-    assert "exclusive" not in run(capsys, "gen", "-m", "exact:width=4")[1]
+    assert "exclusive" not in run("gen", "-m", "exact:width=4")[1]
 
 
 @pytest.mark.parametrize(
@@ -214,8 +208,8 @@ def test_clocked_elements_state_both_readings_of_conditional_energy(capsys: pyte
         ("eval -m exact:width=6", "Expected a design with 8-bit operands to run a network with, found exact6s"),
     ],
 )  # fmt: skip
-def test_user_errors_are_one_sentence(capsys: pytest.CaptureFixture[str], arguments: str, sentence: str) -> None:
-    code, stdout, stderr = run(capsys, *arguments.split())
+def test_user_errors_are_one_sentence(run: Run, arguments: str, sentence: str) -> None:
+    code, stdout, stderr = run(*arguments.split())
     assert code == 2
     assert stdout == ""
     (line,) = [line for line in stderr.splitlines() if not line.startswith("[")]
@@ -235,55 +229,51 @@ def test_user_errors_are_one_sentence(capsys: pytest.CaptureFixture[str], argume
          "the 0 cells of 1 that may be used"),
     ],
 )  # fmt: skip
-def test_useless_libraries_are_refused(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, content: bytes, sentence: str
-) -> None:
+def test_useless_libraries_are_refused(run: Run, tmp_path: Path, content: bytes, sentence: str) -> None:
     path = tmp_path / "bad.lib"
     path.write_bytes(content)
-    code, stdout, stderr = run(capsys, "gen", "-m", "exact", "--library", str(path))
+    code, stdout, stderr = run("gen", "-m", "exact", "--library", str(path))
     assert (code, stdout) == (2, "")
     assert re.search(sentence, stderr)
 
 
-def test_an_output_folder_that_cannot_be_written_is_refused_before_any_work(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_an_output_folder_that_cannot_be_written_is_refused_before_any_work(run: Run, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    code, _, stderr = run(capsys, "gen", "-m", "mitchell:width=5", "--out", str(tmp_path / "file" / "out"))
+    code, _, stderr = run("gen", "-m", "mitchell:width=5", "--out", str(tmp_path / "file" / "out"))
     assert code == 2
     assert "Expected an output folder that can be written to" in stderr
-    assert "mitchell5s" not in run(capsys, "ls")[1]
+    assert "mitchell5s" not in run("ls")[1]
 
 
-def test_store_commands(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    assert run(capsys, "gen", "-m", "bam:ha=1,v=4")[0] == 0
-    listed = json.loads(run(capsys, "ls", "--json")[1])["designs"]
+def test_store_commands(run: Run, tmp_path: Path) -> None:
+    assert run("gen", "-m", "bam:ha=1,v=4")[0] == 0
+    listed = json.loads(run("ls", "--json")[1])["designs"]
     assert "bam8s_ha1_hb0_v4" in {design["name"] for design in listed}
-    assert "bam8s_ha1_hb0_v4" in run(capsys, "ls")[1]
-    shown = json.loads(run(capsys, "show", "bam:ha=1,v=4", "--json")[1])
+    assert "bam8s_ha1_hb0_v4" in run("ls")[1]
+    shown = json.loads(run("show", "bam:ha=1,v=4", "--json")[1])
     assert shown["name"] == "bam8s_ha1_hb0_v4"
     assert shown["metrics"]["bias"] == -8.25
-    assert "bias" in run(capsys, "show", shown["key"][:12])[1]
+    assert "bias" in run("show", shown["key"][:12])[1]
     out = tmp_path / "export"
-    code, stdout, _ = run(capsys, "export", "bam8s_ha1_hb0_v4", "--format", "npz", "--out", str(out), "--json")
+    code, stdout, _ = run("export", "bam8s_ha1_hb0_v4", "--format", "npz", "--out", str(out), "--json")
     assert code == 0
     assert {Path(path).name for path in json.loads(stdout)["files"]} == {"multipliers.csv", "bam8s_ha1_hb0_v4.npz"}
 
 
-def test_families_and_libraries_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
-    families = json.loads(run(capsys, "families", "--json")[1])
+def test_families_and_libraries_are_listed(run: Run) -> None:
+    families = json.loads(run("families", "--json")[1])
     assert {"exact", "roup", "bam", "evoapprox", "truncated", "drum", "mitchell", "kulkarni", "lower_or"} == set(
         families
     )
     assert families["roup"]["parameters"]["rule"]["choices"] == ["aligned", "absolute", "symmetric"]
-    assert "--rule" in run(capsys, "families")[1]
-    (library,) = json.loads(run(capsys, "libraries", "--json")[1])["libraries"]
+    assert "--rule" in run("families")[1]
+    (library,) = json.loads(run("libraries", "--json")[1])["libraries"]
     assert library["name"] == "sg13g2"
     assert library["cells"] > 50
 
 
-def test_eval_compares_multipliers(capsys: pytest.CaptureFixture[str]) -> None:
-    code, stdout, stderr = run(capsys, "eval", "-m", "exact", "-m", "evoapprox:mul8s_1L12", "--json")
+def test_eval_compares_multipliers(run: Run) -> None:
+    code, stdout, stderr = run("eval", "-m", "exact", "-m", "evoapprox:mul8s_1L12", "--json")
     assert code == 0
     exact, broken = json.loads(stdout)["evaluations"]
     assert exact["accuracy"] == exact["int8_accuracy"] >= 0.98
@@ -292,12 +282,12 @@ def test_eval_compares_multipliers(capsys: pytest.CaptureFixture[str]) -> None:
     assert "exact8s" in stderr
 
 
-def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
-    code, stdout, _ = run(capsys, "--help")
+def test_help_names_every_command(run: Run) -> None:
+    code, stdout, _ = run("--help")
     assert code == 0
     for name in ("gen", "families", "libraries", "library", "verify", "ls", "show", "export", "eval", "demo"):
         assert re.search(rf"^  {name}\b", stdout, re.MULTILINE)
-        assert run(capsys, name, "--help")[0] == 0
+        assert run(name, "--help")[0] == 0
 
 
 def test_an_interrupted_run_says_so_and_goes_on(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ import json
 import numpy as np
 import pytest
 
-from axhw.cli.main import main
 from axhw.hdl.registry import describe
 from axhw.record import DesignRecord
 from axhw.store import Store
@@ -22,16 +21,9 @@ def store(monkeypatch, tmp_path_factory):
     return Store(folder)
 
 
-def run(capsys, *arguments):
-    capsys.readouterr()
-    code = main(list(map(str, arguments)))
-    output = capsys.readouterr()
-    return code, output.out, output.err
-
-
-def test_a_front(capsys, tmp_path, store):
+def test_a_front(run, tmp_path, store):
     options = (*SMALL, "--max-mae-pct", "0.2..2", "--steps", "3", "--objective", "area", "--evaluations", "6k")
-    code, out, _ = run(capsys, *options, "--out", tmp_path, "--json")
+    code, out, _ = run(*options, "--out", tmp_path, "--json")
     assert code == 0
     document = json.loads(out)
     assert document["evaluations"] >= 6000
@@ -46,33 +38,33 @@ def test_a_front(capsys, tmp_path, store):
     last = document["front"][-1]
     record = DesignRecord.from_entry(store.find(last["key"]))
     assert describe(record.spec)["family"] == "netlist"
-    code, out, _ = run(capsys, "gen", "-m", last["name"], "--json")
+    code, out, _ = run("gen", "-m", last["name"], "--json")
     assert code == 0
     assert json.loads(out)["area_um2"] == last["area_um2"]
 
 
-def test_resuming_gives_the_whole(capsys, tmp_path):
+def test_resuming_gives_the_whole(run, tmp_path):
     options = (*SMALL, "--max-wce", "6", "--objective", "area", "--json", "--seed", "3")
-    whole = json.loads(run(capsys, *options, "--evaluations", "4k", "--out", tmp_path / "whole")[1])
+    whole = json.loads(run(*options, "--evaluations", "4k", "--out", tmp_path / "whole")[1])
     part = (*options, "--evaluations", "1k", "--out", tmp_path / "part")
-    assert run(capsys, *part)[0] == 0
-    code, out, error = run(capsys, *part)
+    assert run(*part)[0] == 0
+    code, out, error = run(*part)
     assert (code, out) == (2, "")
     assert "found evolution.npz: add --resume or take another folder." in error
-    resumed = json.loads(run(capsys, *options, "--evaluations", "4k", "--out", tmp_path / "part", "--resume")[1])
+    resumed = json.loads(run(*options, "--evaluations", "4k", "--out", tmp_path / "part", "--resume")[1])
     assert resumed["front"] == whole["front"]
-    code, _, error = run(capsys, *options, "--epoch", "600", "--out", tmp_path / "part", "--resume")
+    code, _, error = run(*options, "--epoch", "600", "--out", tmp_path / "part", "--resume")
     assert code == 2
     assert "(epoch = 500), found 600: resume with the same options" in error
 
 
-def test_weighted_by_operands(capsys, tmp_path):
+def test_weighted_by_operands(run, tmp_path):
     counts = np.zeros((16, 16))
     # Only a from -4 to 3 occur.
     counts[4:12] = 1
     np.save(tmp_path / "counts.npy", counts)
     options = (*SMALL, "--max-wmed", "0", "--objective", "area", "--histogram", tmp_path / "counts.npy")
-    code, out, _ = run(capsys, *options, "--evaluations", "6k", "--out", tmp_path, "--json")
+    code, out, _ = run(*options, "--evaluations", "6k", "--out", tmp_path, "--json")
     assert code == 0
     row = json.loads(out)["front"][-1]
     assert row["limited"]["wmed_pct"] == 0
@@ -80,10 +72,8 @@ def test_weighted_by_operands(capsys, tmp_path):
     assert row["area_ratio"] < 0.9
 
 
-def test_people_get_a_table(capsys, tmp_path):
-    code, out, error = run(
-        capsys, *SMALL, "--max-mae", "1", "--max-bias", "0.5", "--evaluations", "1k", "--out", tmp_path
-    )
+def test_people_get_a_table(run, tmp_path):
+    code, out, error = run(*SMALL, "--max-mae", "1", "--max-bias", "0.5", "--evaluations", "1k", "--out", tmp_path)
     assert code == 0
     assert "evo4s_mae" in out
     assert "evaluations" in out
@@ -107,8 +97,8 @@ def test_people_get_a_table(capsys, tmp_path):
         (("--max-mae", "1", "--seed-design", "nothing"), "Expected a multiplier family out of"),
     ],
 )
-def test_errors_are_one_sentence(options, message, capsys, tmp_path):
-    code, out, error = run(capsys, *SMALL, *options, "--out", tmp_path)
+def test_errors_are_one_sentence(options, message, run, tmp_path):
+    code, out, error = run(*SMALL, *options, "--out", tmp_path)
     assert (code, out) == (2, "")
     assert message in error
     assert "Traceback" not in error

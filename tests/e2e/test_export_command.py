@@ -1,25 +1,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from axhw.cli.main import main
 from axhw.export import FORMATS
 
-
-def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    """Exit code, stdout and stderr of a command."""
-    capsys.readouterr()
-    code = main(list(arguments))
-    output = capsys.readouterr()
-    return code, output.out, output.err
+Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def design(capsys: pytest.CaptureFixture[str]) -> str:
-    assert run(capsys, "gen", "-m", "exact", "--width", "4")[0] == 0
+def design(run: Run) -> str:
+    assert run("gen", "-m", "exact", "--width", "4")[0] == 0
     return "exact4s"
 
 
@@ -36,16 +30,16 @@ FILES = {
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_json_lists_the_files(capsys: pytest.CaptureFixture[str], tmp_path: Path, design: str, format: str) -> None:
+def test_json_lists_the_files(run: Run, tmp_path: Path, design: str, format: str) -> None:
     if format == "parquet":
         pytest.importorskip("pyarrow")
     out = tmp_path / "out"
-    code, stdout, stderr = run(capsys, "export", design, "--format", format, "--out", str(out), "--json")
+    code, stdout, stderr = run("export", design, "--format", format, "--out", str(out), "--json")
     assert (code, stderr) == (0, "")
     document = json.loads(stdout)
     assert document == {"designs": [design], "files": [str(out / name) for name in FILES[format]]}
     assert all(Path(path).is_file() for path in document["files"])
-    stdout = run(capsys, "export", "exact:width=4", "--format", format, "--out", str(out))[1]
+    stdout = run("export", "exact:width=4", "--format", format, "--out", str(out))[1]
     assert stdout.splitlines() == document["files"]
 
 
@@ -64,10 +58,8 @@ def test_json_lists_the_files(capsys: pytest.CaptureFixture[str], tmp_path: Path
         ("--format spef", "Invalid value for '--format': 'spef' is not one of 'csv'"),
     ],
 )
-def test_errors_are_one_sentence(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, design: str, arguments: str, sentence: str
-) -> None:
-    code, stdout, stderr = run(capsys, "export", design, "--out", str(tmp_path), *arguments.split())
+def test_errors_are_one_sentence(run: Run, tmp_path: Path, design: str, arguments: str, sentence: str) -> None:
+    code, stdout, stderr = run("export", design, "--out", str(tmp_path), *arguments.split())
     assert (code, stdout) == (2, "")
     (line,) = stderr.splitlines()
     assert line.startswith(f"axhw: {sentence}")

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from axhw.cli.main import main
 from axhw.store import ENVIRONMENT
+
+Run = Callable[..., tuple[int, str, str]]
 
 VERILOG = "module mine(input [7:0] A, input [7:0] B, output [15:0] O); assign O = A * {B[7:3], 3'd4}; endmodule\n"
 
@@ -39,19 +41,11 @@ def table(tmp_path: Path) -> Path:
     return path
 
 
-def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
-    """Exit code, standard output and standard error."""
-    capsys.readouterr()
-    code = main([str(argument) for argument in arguments])
-    captured = capsys.readouterr()
-    return code, captured.out, captured.err
-
-
-def test_json_has_the_keys_of_gen(capsys: pytest.CaptureFixture[str], verilog: Path, tmp_path: Path) -> None:
-    code, out, err = run(capsys, "import", verilog, "--unsigned", "--json", "--out", tmp_path / "out")
+def test_json_has_the_keys_of_gen(run: Run, verilog: Path, tmp_path: Path) -> None:
+    code, out, err = run("import", verilog, "--unsigned", "--json", "--out", tmp_path / "out")
     assert code == 0, err
     document = json.loads(out)
-    made = json.loads(run(capsys, "gen", "-m", "exact:width=4", "--json", "--out", tmp_path / "other")[1])
+    made = json.loads(run("gen", "-m", "exact:width=4", "--json", "--out", tmp_path / "other")[1])
     assert document.keys() == made.keys()
     assert document["files"].keys() == made["files"].keys()
     assert (document["name"], document["family"], document["width"], document["signed"]) == (
@@ -68,54 +62,50 @@ def test_json_has_the_keys_of_gen(capsys: pytest.CaptureFixture[str], verilog: P
     assert "read with a = A (activation) and b = B (weight)" in err
 
 
-def test_an_imported_circuit_works_everywhere(
-    capsys: pytest.CaptureFixture[str], verilog: Path, tmp_path: Path
-) -> None:
-    assert run(capsys, "import", verilog, "--unsigned")[0] == 0
-    code, out, _ = run(capsys, "gen", "-m", "mine", "--json")
+def test_an_imported_circuit_works_everywhere(run: Run, verilog: Path, tmp_path: Path) -> None:
+    assert run("import", verilog, "--unsigned")[0] == 0
+    code, out, _ = run("gen", "-m", "mine", "--json")
     assert code == 0
     own = json.loads(out)
     assert own["name"] == "mine"
-    code, out, _ = run(capsys, "gen", "-m", own["key"][:10], "--element", "registered", "--json")
+    code, out, _ = run("gen", "-m", own["key"][:10], "--element", "registered", "--json")
     assert code == 0
     assert json.loads(out)["name"].startswith("mine_")
-    code, out, _ = run(capsys, "gen", "-m", "mine", "--relative-to", "exact", "--json")
+    code, out, _ = run("gen", "-m", "mine", "--relative-to", "exact", "--json")
     assert json.loads(out)["area_ratio"] < 1
-    code, out, err = run(capsys, "eval", "-m", "mine", "--images", "20", "--json")
+    code, out, err = run("eval", "-m", "mine", "--images", "20", "--json")
     assert code == 0, err
     (row,) = json.loads(out)["evaluations"]
     assert (row["name"], row["energy_fj"]) == ("mine", own["energy_fj"])
-    code, out, _ = run(capsys, "workload", "-m", "mine", "--images", "1", "--pairs", "64", "--json")
+    code, out, _ = run("workload", "-m", "mine", "--images", "1", "--pairs", "64", "--json")
     assert code == 0
     assert json.loads(out)["workloads"][0]["name"] == "mine"
-    assert run(capsys, "fpga", "mine", "--target", "ice40")[0] == 0
-    code, out, _ = run(capsys, "show", "mine")
+    assert run("fpga", "mine", "--target", "ice40")[0] == 0
+    code, out, _ = run("show", "mine")
     assert code == 0
     assert "characters)" in out
-    assert run(capsys, "export", "mine", "--format", "sdf", "--out", tmp_path / "sdf")[0] == 0
+    assert run("export", "mine", "--format", "sdf", "--out", tmp_path / "sdf")[0] == 0
 
 
-def test_an_imported_table_works_where_no_circuit_is_needed(
-    capsys: pytest.CaptureFixture[str], table: Path, tmp_path: Path
-) -> None:
-    code, out, err = run(capsys, "import", table, "--signed", "--index-origin", "lowest", "--name", "mytable", "--json")
+def test_an_imported_table_works_where_no_circuit_is_needed(run: Run, table: Path, tmp_path: Path) -> None:
+    code, out, err = run("import", table, "--signed", "--index-origin", "lowest", "--name", "mytable", "--json")
     assert code == 0, err
     document = json.loads(out)
     assert (document["family"], document["energy_fj"], document["verified"]) == ("table", None, False)
     assert document["mae"] > 0
     assert set(document["files"]) == {"design.json", "lut.npy"}
-    assert run(capsys, "gen", "-m", "exact:width=4")[0] == 0
-    code, out, err = run(capsys, "eval", "-m", "mytable", "-m", "exact", "--images", "20", "--out", tmp_path)
+    assert run("gen", "-m", "exact:width=4")[0] == 0
+    code, out, err = run("eval", "-m", "mytable", "-m", "exact", "--images", "20", "--out", tmp_path)
     assert code == 0, err
     assert re.search(r"^mytable .* -\s*$", out, re.MULTILINE)
-    code, out, _ = run(capsys, "eval", "-m", "mytable", "--images", "20", "--json")
+    code, out, _ = run("eval", "-m", "mytable", "--images", "20", "--json")
     assert json.loads(out)["evaluations"][0]["energy_nj_per_inference"] is None
-    assert "mytable" in run(capsys, "ls")[1]
-    assert "mytable" in run(capsys, "ls", "--where", "library=none")[1]
-    assert "mytable" not in run(capsys, "ls", "--pareto", "mae,energy_fj", "--where", "width=8")[1]
-    assert run(capsys, "compare", "mytable", "exact8s")[0] == 0
-    assert run(capsys, "import", table, "--signed", "--index-origin", "lowest", "--name", "mytable")[0] == 0
-    assert run(capsys, "export", "mytable", "exact8s", "--out", tmp_path / "csv")[0] == 0
+    assert "mytable" in run("ls")[1]
+    assert "mytable" in run("ls", "--where", "library=none")[1]
+    assert "mytable" not in run("ls", "--pareto", "mae,energy_fj", "--where", "width=8")[1]
+    assert run("compare", "mytable", "exact8s")[0] == 0
+    assert run("import", table, "--signed", "--index-origin", "lowest", "--name", "mytable")[0] == 0
+    assert run("export", "mytable", "exact8s", "--out", tmp_path / "csv")[0] == 0
     frame = pd.read_csv(tmp_path / "csv" / "multipliers.csv").set_index("name")
     assert np.isnan(frame["energy_fj"]["mytable"])
     assert frame["mae"]["mytable"] == document["mae"]
@@ -127,20 +117,18 @@ def test_an_imported_table_works_where_no_circuit_is_needed(
         ("export", "mytable", "--format", "sdf", "--out", str(tmp_path / "sdf")),
         ("export", "mytable", "--format", "accelergy", "--out", str(tmp_path / "accelergy")),
     ):
-        code, out, err = run(capsys, *arguments)
+        code, out, err = run(*arguments)
         assert (code, out) == (2, ""), arguments
         assert "with a circuit, found mytable, of which only the table of products is known" in err, arguments
 
 
-def test_another_table_than_the_reference_ends_with_1(
-    capsys: pytest.CaptureFixture[str], verilog: Path, tmp_path: Path
-) -> None:
+def test_another_table_than_the_reference_ends_with_1(run: Run, verilog: Path, tmp_path: Path) -> None:
     operands = np.arange(256)
     products = operands[:, None] * ((operands & 248) + 4)
     np.save(tmp_path / "right.npy", products)
     np.save(tmp_path / "turned.npy", products.T)
-    assert run(capsys, "import", verilog, "--unsigned", "--reference", tmp_path / "right.npy")[0] == 0
-    code, out, err = run(capsys, "import", verilog, "--unsigned", "--reference", tmp_path / "turned.npy")
+    assert run("import", verilog, "--unsigned", "--reference", tmp_path / "right.npy")[0] == 0
+    code, out, err = run("import", verilog, "--unsigned", "--reference", tmp_path / "turned.npy")
     assert (code, out) == (1, "")
     assert "with the operands exchanged they agree, so say --operands ba" in err
 
@@ -158,10 +146,8 @@ def test_another_table_than_the_reference_ends_with_1(
         (("--unsigned", "--library", "none.lib"), "none.lib"),
     ],
 )
-def test_user_errors_are_one_sentence(
-    capsys: pytest.CaptureFixture[str], verilog: Path, arguments: tuple[str, ...], message: str
-) -> None:
-    code, out, err = run(capsys, "import", verilog, *arguments)
+def test_user_errors_are_one_sentence(run: Run, verilog: Path, arguments: tuple[str, ...], message: str) -> None:
+    code, out, err = run("import", verilog, *arguments)
     assert (code, out) == (2, "")
     assert message in err
     assert "Traceback" not in err

@@ -4,26 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from axhw.cli.main import main
+Run = Callable[..., tuple[int, str, str]]
 
 SMALL = ("--modes", "0:0,1:2", "--width", "4", "--pairs", "256")
 
 
-def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    """Exit code, stdout and stderr of a command."""
-    capsys.readouterr()
-    code = main(list(arguments))
-    output = capsys.readouterr()
-    return code, output.out, output.err
-
-
-def test_modes_as_json_and_files(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_modes_as_json_and_files(run: Run, tmp_path: Path) -> None:
     out = tmp_path / "design"
-    code, stdout, _ = run(capsys, "mixed", *SMALL, "--json", "--out", str(out))
+    code, stdout, _ = run("mixed", *SMALL, "--json", "--out", str(out))
     assert code == 0
     document = json.loads(stdout)
     assert document["name"] == "roup4s_modes_p0r0_p1r2"
@@ -34,37 +27,37 @@ def test_modes_as_json_and_files(capsys: pytest.CaptureFixture[str], tmp_path: P
     assert set(document["files"]) == {path.name for path in out.iterdir()} >= {"design.v", "lut_1.npy", "design.json"}
 
 
-def test_modes_as_text(capsys: pytest.CaptureFixture[str]) -> None:
-    code, stdout, _ = run(capsys, "mixed", *SMALL)
+def test_modes_as_text(run: Run) -> None:
+    code, stdout, _ = run("mixed", *SMALL)
     assert code == 0
     assert "roup4s_modes_p0r0_p1r2" in stdout
     assert "x the largest fixed one" in stdout
 
 
-def test_macs_are_compared_with_macs(capsys: pytest.CaptureFixture[str]) -> None:
+def test_macs_are_compared_with_macs(run: Run) -> None:
     element = ("--element", "mac", "--terms", "4", "--overflow", "saturate")
-    code, stdout, _ = run(capsys, "mixed", *SMALL, *element, "--json")
+    code, stdout, _ = run("mixed", *SMALL, *element, "--json")
     assert code == 0
     document = json.loads(stdout)
     assert document["name"] == "roup4s_modes_p0r0_p1r2_mac4_saturate"
     assert [each["name"] for each in document["fixed"]] == ["roup4s_p0_r0_mac4_saturate", "roup4s_p1_r2_mac4_saturate"]
     assert document["ways"][0]["verification"].endswith("changes of the mode and overflow")
     # Without the comparison it comes from the store.
-    code, stdout, _ = run(capsys, "mixed", *SMALL, *element, "--no-fixed", "--json")
+    code, stdout, _ = run("mixed", *SMALL, *element, "--no-fixed", "--json")
     assert code == 0
     assert json.loads(stdout)["key"] == document["key"]
     assert "fixed" not in json.loads(stdout)
 
 
 @pytest.mark.skipif(shutil.which("iverilog") is None, reason="Icarus Verilog is not installed")
-def test_columns_and_verify(capsys: pytest.CaptureFixture[str]) -> None:
+def test_columns_and_verify(run: Run) -> None:
     columns = ("--column", "exact", "--column", "roup:p=1,r=2", "--rows", "2", "--width", "4", "--pairs", "256")
-    code, stdout, _ = run(capsys, "mixed", *columns, "--json")
+    code, stdout, _ = run("mixed", *columns, "--json")
     assert code == 0
     document = json.loads(stdout)
     assert document["name"] == "exact4s_roup4s_p1_r2_sa2x2"
     assert "fixed" not in document
-    code, stdout, _ = run(capsys, "verify", document["name"], "--json")
+    code, stdout, _ = run("verify", document["name"], "--json")
     assert code == 0
     assert json.loads(stdout)["passed"] is True
 
@@ -84,14 +77,12 @@ def test_columns_and_verify(capsys: pytest.CaptureFixture[str]) -> None:
         (("--modes", "0:0,9:0"), "Expected p from 0 to 4 for roup with 8-bit operands, found 9."),
     ],
 )
-def test_what_is_refused(
-    arguments: tuple[str, ...], sentence: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    code, stdout, stderr = run(capsys, "mixed", *arguments)
+def test_what_is_refused(arguments: tuple[str, ...], sentence: str, run: Run, tmp_path: Path) -> None:
+    code, stdout, stderr = run("mixed", *arguments)
     assert (code, stdout, stderr) == (2, "", f"axhw: {sentence}\n")
 
 
-def test_verify_of_an_unknown_design(capsys: pytest.CaptureFixture[str]) -> None:
-    code, _, stderr = run(capsys, "verify", "nothing")
+def test_verify_of_an_unknown_design(run: Run) -> None:
+    code, _, stderr = run("verify", "nothing")
     assert code == 2
     assert stderr.startswith("axhw: Expected the name or key of a stored design, found 'nothing'")

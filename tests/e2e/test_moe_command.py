@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -10,25 +10,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from axhw.cli.main import main
+Run = Callable[..., tuple[int, str, str]]
+Found = Callable[..., dict[str, Any]]
 
 
-def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    """Exit code, standard output and standard error."""
-    capsys.readouterr()
-    code = main([*arguments])
-    captured = capsys.readouterr()
-    return code, captured.out, captured.err
-
-
-def found(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
-    code, out, err = run(capsys, *arguments, "--json")
-    assert code == 0, err
-    document: dict[str, Any] = json.loads(out)
-    return document
-
-
-def test_eval(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_eval(run: Run, found: Found, tmp_path: Path) -> None:
     models = ("--model", "digits_cnn", "--model", "digits_cnn_hard2")
     command = (
         "moe",
@@ -43,7 +29,7 @@ def test_eval(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
         "--out",
         str(tmp_path),
     )
-    document = found(capsys, *command)
+    document = found(*command)
     rows = document["evaluations"]
     assert [(row["network"], row["circuit"]) for row in rows] == [
         ("digits_cnn", "mul8s_1KV6"),
@@ -51,25 +37,23 @@ def test_eval(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
         ("digits_cnn_hard2", "mul8s_1KV6"),
         ("digits_cnn_hard2", "mul8s_1L2N"),
     ]
-    (single,) = found(capsys, "eval", "--model", "digits_cnn_hard2", "-m", "mul8s_1L2N", "--images", "100")[
-        "evaluations"
-    ]
+    (single,) = found("eval", "--model", "digits_cnn_hard2", "-m", "mul8s_1L2N", "--images", "100")["evaluations"]
     assert rows[3]["accuracy"] == single["accuracy"]
     assert rows[3]["multiplications"] == pytest.approx(single["multiplications"])
     assert rows[0]["published_cost"] == 1
     assert len(pd.read_csv(tmp_path / "moe.csv")) == 4
     assert len(pd.read_csv(tmp_path / "loads.csv")) == len(document["loads"]) == 6
     assert (tmp_path / "moe.svg").read_text(encoding="utf-8").startswith("<?xml")
-    code, out, _ = run(capsys, *command, "--compensate", "affine")
+    code, out, _ = run(*command, "--compensate", "affine")
     assert code == 0
     assert "digits_cnn_hard2: an expert gets" in out
 
 
-def test_search(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_search(run: Run, found: Found, tmp_path: Path) -> None:
     designs = ("-m", "mul8s_1L2L", "-m", "mul8s_1L12")
     short = ("--evaluations", "8", "--population", "4", "--images", "60", "--test-images", "60")
     command = ("moe", "search", "--model", "digits_cnn_hard2", *designs, *short, "--out", str(tmp_path))
-    document = found(capsys, *command)
+    document = found(*command)
     assert list(document["hypervolumes"]) == ["network", "layer", "expert"]
     assert len(document["designs"]) == 3
     rows = document["points"]
@@ -77,39 +61,39 @@ def test_search(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     row = rows[-1]
     path = str(tmp_path / row["assignment"])
     evaluation = ("eval", "--model", "digits_cnn_hard2", "--assignment", path, "--images", "60")
-    assert found(capsys, *evaluation)["evaluations"][0]["accuracy"] == pytest.approx(row["test_accuracy"])
-    again = found(capsys, *command, "--resume")
+    assert found(*evaluation)["evaluations"][0]["accuracy"] == pytest.approx(row["test_accuracy"])
+    again = found(*command, "--resume")
     assert again["points"] == rows
-    code, out, _ = run(capsys, *command, "--resume")
+    code, out, _ = run(*command, "--resume")
     assert code == 0
     assert "loss at most" in out
 
 
-def test_bad_usage(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_bad_usage(run: Run, tmp_path: Path) -> None:
     train = ("moe", "train", "--model", "digits_cnn_hard2", "--out", str(tmp_path))
-    code, _, err = run(capsys, *train, "--retrain")
+    code, _, err = run(*train, "--retrain")
     assert code == 2
     assert "Expected circuits -m beside --retrain, found one without the other." in err
-    code, _, err = run(capsys, *train, "--seed", "0", "--seed", "1")
+    code, _, err = run(*train, "--seed", "0", "--seed", "1")
     assert code == 2
     assert "Expected several seeds beside --retrain only" in err
     if find_spec("torch") is None:
-        code, _, err = run(capsys, *train)
+        code, _, err = run(*train)
         assert code == 2
         assert "Expected PyTorch for training, found none" in err
-    code, _, err = run(capsys, "moe", "eval", "--model", "digits_cnn_hard7")
+    code, _, err = run("moe", "eval", "--model", "digits_cnn_hard7")
     assert code == 2
     assert "Expected trained weights of digits_cnn_hard7 on digits" in err
 
 
-def test_networks_are_trained_and_retrained(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_networks_are_trained_and_retrained(run: Run, tmp_path: Path) -> None:
     pytest.importorskip("torch", reason="PyTorch is not installed")
     model = ("--model", "digits_cnn_hard3", "--device", "cpu", "--out", str(tmp_path))
-    code, _, err = run(capsys, "moe", "train", *model, "--epochs", "1", "--quantized-epochs", "1")
+    code, _, err = run("moe", "train", *model, "--epochs", "1", "--quantized-epochs", "1")
     assert code == 0, err
     assert (tmp_path / "digits_cnn_hard3-digits.safetensors").exists()
     retrain = ("--retrain", "-m", "mul8s_1L2L", "--weights", str(tmp_path))
-    code, out, err = run(capsys, "moe", "train", *model, *retrain)
+    code, out, err = run("moe", "train", *model, *retrain)
     assert code == 0, err
     path = tmp_path / "retrained" / "ours" / "digits_cnn_hard3" / "mul8s_1L2L-seed0.safetensors"
     assert path.exists()
@@ -119,8 +103,8 @@ def test_networks_are_trained_and_retrained(capsys: pytest.CaptureFixture[str], 
 QUICK = ("reproduce", "axmoe", "--quick", "--test-images", "200", "--evaluations", "24")
 
 
-def test_reproduce(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    document = found(capsys, *QUICK, "--out", str(tmp_path))
+def test_reproduce(run: Run, found: Found, tmp_path: Path) -> None:
+    document = found(*QUICK, "--out", str(tmp_path))
     assert next(iter(document)) == "claims"
     for claim in document["claims"]:
         assert list(claim) == ["claim", "paper", "ours", "met", "basis"]
@@ -145,10 +129,10 @@ def test_reproduce(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
         assert (tmp_path / f"axmoe-{name}.svg").read_text(encoding="utf-8").startswith("<?xml")
     assert len(pd.read_csv(tmp_path / "cells.csv")) == len(cells)
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "parts").iterdir()}
-    again = found(capsys, *QUICK, "--out", str(tmp_path))
+    again = found(*QUICK, "--out", str(tmp_path))
     for name in ("claims", "cells", "routing", "experts", "points", "hardware"):
         assert again[name] == document[name]
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "parts").iterdir()} == before
-    code, out, _ = run(capsys, *QUICK, "--out", str(tmp_path))
+    code, out, _ = run(*QUICK, "--out", str(tmp_path))
     assert code == 0
     assert "left out  Without retraining, all topologies of transformers degrade alike." in out

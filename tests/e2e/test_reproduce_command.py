@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -12,21 +12,13 @@ import pytest
 
 from axhw.cli.main import main
 
-COMMAND = ("reproduce", "max-dnn", "--quick", "--evaluations", "12", "--images", "60", "--test-images", "60", "--json")
+Found = Callable[..., dict[str, Any]]
+
+COMMAND = ("reproduce", "max-dnn", "--quick", "--evaluations", "12", "--images", "60", "--test-images", "60")
 
 
-def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
-    """The document that a command prints."""
-    capsys.readouterr()
-    code = main([*arguments])
-    captured = capsys.readouterr()
-    assert code == 0, captured.err
-    document: dict[str, Any] = json.loads(captured.out)
-    return document
-
-
-def test_max_dnn(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    document = run(capsys, *COMMAND, "--out", str(tmp_path))
+def test_max_dnn(found: Found, tmp_path: Path) -> None:
+    document = found(*COMMAND, "--out", str(tmp_path))
     assert next(iter(document)) == "claims"
     assert len(document["claims"]) >= 9
     for claim in document["claims"]:
@@ -72,7 +64,7 @@ def test_max_dnn(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert len(pd.read_csv(tmp_path / "sensitivity-filters.csv")) == len(document["filters"])
     kernels = pd.read_csv(tmp_path / "sensitivity-kernels.csv")
     assert int(kernels["noise"].notna().sum()) == len(document["measured_kernels"])
-    again = run(capsys, *COMMAND, "--out", str(tmp_path))
+    again = found(*COMMAND, "--out", str(tmp_path))
     assert again["claims"] == document["claims"]
     assert again["searches"] == document["searches"], "finished parts are not run again"
     assert again["filters"] == document["filters"]

@@ -2,39 +2,26 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
-from axhw.cli.main import main
 from axhw.store import ENVIRONMENT
+
+Run = Callable[..., tuple[int, str, str]]
+Found = Callable[..., dict[str, Any]]
 
 DESIGNS = ("-m", "roup:p=1|2,r=3", "-m", "roup:p=2,r=5,rule=symmetric")
 SHORT = ("--evaluations", "8", "--population", "4", "--images", "60", "--test-images", "60")
 
 
-def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    """Exit code, standard output and standard error."""
-    capsys.readouterr()
-    code = main([*arguments])
-    captured = capsys.readouterr()
-    return code, captured.out, captured.err
-
-
-def found(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
-    code, out, err = run(capsys, *arguments, "--json")
-    assert code == 0, err
-    document: dict[str, Any] = json.loads(out)
-    return document
-
-
-def test_a_search_its_files_and_its_assignments(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_a_search_its_files_and_its_assignments(found: Found, tmp_path: Path) -> None:
     levels = ("--level", "layer", "--level", "filter")
     command = ("search", *DESIGNS, *SHORT, *levels, "--baselines", "--compensate", "affine", "--out", str(tmp_path))
-    document = found(capsys, *command)
+    document = found(*command)
     assert document["search_split"].startswith("validation (60 of")
     assert document["test_split"].startswith("test")
     assert [level["level"] for level in document["levels"]] == ["layer", "filter"]
@@ -47,17 +34,17 @@ def test_a_search_its_files_and_its_assignments(capsys: pytest.CaptureFixture[st
     assert (tmp_path / "front.svg").read_text(encoding="utf-8").startswith("<?xml")
     row = rows[-1]
     path = tmp_path / f"{row['level']}-{row['number']:02d}.json"
-    (evaluation,) = found(capsys, "eval", "--assignment", str(path), "--images", "60")["evaluations"]
+    (evaluation,) = found("eval", "--assignment", str(path), "--images", "60")["evaluations"]
     assert evaluation["accuracy"] == pytest.approx(row["test_accuracy"])
     assert evaluation["energy_nj_per_inference"] == pytest.approx(row["energy_nj_per_inference"])
     assert evaluation["compensated"] == "affine"
-    resumed = found(capsys, *command, "--resume")
+    resumed = found(*command, "--resume")
     assert [level["front"] for level in resumed["levels"]] == [level["front"] for level in document["levels"]]
     assert all(search["evaluations_per_minute"] is None for search in resumed["levels"][0]["searches"])
 
 
-def test_the_table_for_people(capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, err = run(capsys, "search", *DESIGNS, *SHORT, "--tune", "histogram", "--level", "kernel")
+def test_the_table_for_people(run: Run) -> None:
+    code, out, err = run("search", *DESIGNS, *SHORT, "--tune", "histogram", "--level", "kernel")
     assert code == 0, err
     assert "held out of the training images" in out
     assert "hypervolume after 8 evaluations: nsga2" in out
@@ -73,25 +60,23 @@ def test_the_table_for_people(capsys: pytest.CaptureFixture[str]) -> None:
         (("eval", "--each-layer", "--tune", "plain"), "Expected --each-layer without --layers, --tune"),
     ],
 )
-def test_bad_usage(capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], message: str) -> None:
-    code, _, err = run(capsys, *arguments)
+def test_bad_usage(run: Run, arguments: tuple[str, ...], message: str) -> None:
+    code, _, err = run(*arguments)
     assert code == 2
     assert message in err.replace("\n", " ")
 
 
-def test_all_stored_designs(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_all_stored_designs(run: Run, found: Found, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Of its own: among all that tests make there are exact designs of less energy, which take the place of exact8s.
     monkeypatch.setenv(ENVIRONMENT, str(tmp_path / "store"))
-    assert run(capsys, "gen", "--multiplier", "roup:p=2,r=3")[0] == 0
-    document = found(capsys, "search", "-m", "stored", *SHORT)
+    assert run("gen", "--multiplier", "roup:p=2,r=3")[0] == 0
+    document = found("search", "-m", "stored", *SHORT)
     assert {"exact8s", "roup8s_p2_r3"} <= set(document["designs"])
 
 
-def test_another_search_in_the_folder(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_another_search_in_the_folder(run: Run, found: Found, tmp_path: Path) -> None:
     command = ("search", *DESIGNS, *SHORT, "--out", str(tmp_path))
-    found(capsys, *command)
-    code, _, err = run(capsys, *command, "--resume", "--seed", "2")
+    found(*command)
+    code, _, err = run(*command, "--resume", "--seed", "2")
     assert code == 2
     assert "to have the same settings, found another seed" in err

@@ -9,7 +9,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +23,11 @@ from axhw.sweep.task import Outcome
 from axhw.synth.liberty.reader import embedded_library
 from axhw.synth.liberty.writer import write_liberty
 
+Run = Callable[..., tuple[int, str, str]]
+
 GRIDS = ("roup:width=4,p=0..2,r=0..2", "bam:width=4,v=0..2")
 NAMES = {f"roup4s_p{p}_r{r}" for p in range(3) for r in range(3)} | {f"bam4s_ha0_hb0_v{v}" for v in range(3)}
 OPTIONS = ("--pairs", "64", "--jobs", "2", "--json")
-
-
-def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    """Exit code, stdout and stderr of a command."""
-    capsys.readouterr()
-    code = main(list(arguments))
-    output = capsys.readouterr()
-    return code, output.out, output.err
 
 
 def begin(store: Path) -> subprocess.Popen[str]:
@@ -72,7 +66,7 @@ def check_store(root: Path) -> None:
 
 
 def test_sweep_takes_the_surroundings_and_files_that_gen_takes(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = embedded_library()
     for part, clocked in (("gates", False), ("flip_flops", True)):
@@ -82,7 +76,7 @@ def test_sweep_takes_the_surroundings_and_files_that_gen_takes(
     monkeypatch.chdir(tmp_path)
     options = ("--pairs", "64", "--input-slew-ns", "0.1", "--output-load-ff", "3", "--wire-load", "fanout=1",
                "--library", "gates.lib", "--library", "flip_flops.lib", "--json")  # fmt: skip
-    code, stdout, _ = run(capsys, "sweep", "roup:width=4,p=1,r=1..2", "--jobs", "1", *options)
+    code, stdout, _ = run("sweep", "roup:width=4,p=1,r=1..2", "--jobs", "1", *options)
     swept = json.loads(stdout)["designs"]
     assert (code, len(swept)) == (0, 2)
     for design in swept:
@@ -90,7 +84,7 @@ def test_sweep_takes_the_surroundings_and_files_that_gen_takes(
         assert stated == {
             "library": "tech_flip_flops+1", "input_slew_ns": 0.1, "output_load_ff": 3.0, "wire_load": "fanout=1"
         }  # fmt: skip
-    made = json.loads(run(capsys, "gen", "-m", "roup:width=4,p=1,r=2", *options)[1])
+    made = json.loads(run("gen", "-m", "roup:width=4,p=1,r=2", *options)[1])
     assert made["key"] == swept[1]["key"]
 
 
@@ -104,8 +98,8 @@ def grid_store(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     return root
 
 
-def test_sweep_lists_and_compares(capsys: pytest.CaptureFixture[str], tmp_path: Path, grid_store: Path) -> None:
-    code, stdout, stderr = run(capsys, "sweep", *GRIDS, "roup:width=4,p=2..4,r=0", *OPTIONS)
+def test_sweep_lists_and_compares(run: Run, tmp_path: Path, grid_store: Path) -> None:
+    code, stdout, stderr = run("sweep", *GRIDS, "roup:width=4,p=2..4,r=0", *OPTIONS)
     lines = json.loads(stdout)["designs"]
     assert code == 0
     assert [line["name"] for line in lines] == [*sorted(NAMES, reverse=True)[::-1][3:], *sorted(NAMES)[:3]]
@@ -114,9 +108,7 @@ def test_sweep_lists_and_compares(capsys: pytest.CaptureFixture[str], tmp_path: 
         f"12 designs: 0 made, 12 in the store before, 2 impossible and left out; store {grid_store}"
     )
 
-    code, stdout, _ = run(
-        capsys, "ls", "--own", "--where", "family=roup and p<2 and mae>0", "--sort", "energy_fj", "--json"
-    )
+    code, stdout, _ = run("ls", "--own", "--where", "family=roup and p<2 and mae>0", "--sort", "energy_fj", "--json")
     designs = json.loads(stdout)["designs"]
     assert code == 0
     assert {design["name"] for design in designs} == {f"roup4s_p{p}_r{r}" for p in (0, 1) for r in range(3)} - {
@@ -124,11 +116,11 @@ def test_sweep_lists_and_compares(capsys: pytest.CaptureFixture[str], tmp_path: 
     }
     energies = [design["energy_fj"] for design in designs]
     assert energies == sorted(energies)
-    listed = run(capsys, "ls", "--own", "--sort", "energy_fj", "--desc", "--limit", "1")[1]
+    listed = run("ls", "--own", "--sort", "energy_fj", "--desc", "--limit", "1")[1]
     assert "1 of 12 designs" in listed
 
     figure = tmp_path / "front.svg"
-    code, stdout, _ = run(capsys, "ls", "--own", "--pareto", "mae,energy_fj", "--figure", str(figure), "--json")
+    code, stdout, _ = run("ls", "--own", "--pareto", "mae,energy_fj", "--figure", str(figure), "--json")
     document = json.loads(stdout)
     front = [(design["mae"], design["energy_fj"]) for design in document["designs"]]
     assert (code, document["figure"]) == (0, str(figure))
@@ -139,14 +131,14 @@ def test_sweep_lists_and_compares(capsys: pytest.CaptureFixture[str], tmp_path: 
     assert figure.read_text().startswith("<?xml")
     assert document["designs"][0]["name"] in figure.read_text()
 
-    code, stdout, _ = run(capsys, "compare", "roup4s_p0_r0", "roup:width=4,p=1", lines[-1]["key"][:12], "--json")
+    code, stdout, _ = run("compare", "roup4s_p0_r0", "roup:width=4,p=1", lines[-1]["key"][:12], "--json")
     document = json.loads(stdout)
     assert [design["name"] for design in document["designs"]] == ["roup4s_p0_r0", "roup4s_p1_r0", lines[-1]["name"]]
     first, second, _ = document["designs"]
     assert document["ratios"][0]["energy_fj"] == 1.0
     assert document["ratios"][1]["energy_fj"] == second["energy_fj"] / first["energy_fj"]
     assert document["ratios"][1]["mae"] is None, "the first makes no errors"
-    text = run(capsys, "compare", "roup4s_p0_r0", "roup4s_p1_r0")[1]
+    text = run("compare", "roup4s_p0_r0", "roup4s_p1_r0")[1]
     assert f"{document['ratios'][1]['area_um2']:.3f} x" in text
 
 
@@ -197,7 +189,7 @@ def test_two_sweeps_share_a_store(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("states", "code"), [(("made", "failed"), 2), (("failed", "failed check"), 1)])
 def test_failures_are_reported_at_the_end(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, states: tuple[Any, ...], code: int
+    run: Run, monkeypatch: pytest.MonkeyPatch, states: tuple[Any, ...], code: int
 ) -> None:
     def outcomes(specs: Any, setup: Any, *, jobs: int) -> Iterator[tuple[int, Outcome]]:
         for place in (1, 0):
@@ -213,7 +205,7 @@ def test_failures_are_reported_at_the_end(
             )
 
     monkeypatch.setattr(sweep, "run_local", outcomes)
-    found, stdout, stderr = run(capsys, "sweep", "roup:p=0..1", "--json")
+    found, stdout, stderr = run("sweep", "roup:p=0..1", "--json")
     lines = json.loads(stdout)["designs"]
     assert found == code
     assert [line["name"] for line in lines] == ["roup8s_p0_r0", "roup8s_p1_r0"]
@@ -242,10 +234,8 @@ def test_failures_are_reported_at_the_end(
         (["compare", "roup4s_p0_r0", "nothing"], "Expected the name or key of a stored design, found 'nothing'"),
     ],
 )  # fmt: skip
-def test_user_errors_are_one_sentence(
-    capsys: pytest.CaptureFixture[str], grid_store: Path, arguments: list[str], sentence: str
-) -> None:
-    code, stdout, stderr = run(capsys, *arguments)
+def test_user_errors_are_one_sentence(run: Run, grid_store: Path, arguments: list[str], sentence: str) -> None:
+    code, stdout, stderr = run(*arguments)
     assert (code, stdout) == (2, "")
     (line,) = stderr.splitlines()
     assert re.match(f"axhw: {sentence}", line)
