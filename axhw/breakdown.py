@@ -16,10 +16,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from axhw.hdl.pe.crossbar_group import CrossbarGroupSpec
 from axhw.hdl.pe.systolic import SystolicSpec
 from axhw.hdl.registry import ElementSpec
 from axhw.hdl.spec import IntegerArray
 from axhw.measure import Conditions, steady_values, total_activity
+from axhw.sim.crossbar_group import MappedGroup, verify_group
 from axhw.sim.element import verify_element
 from axhw.sim.operands import uniform
 from axhw.sim.systolic import MappedArray, verify_array
@@ -68,7 +70,7 @@ class Breakdown:
 
 def breakdown_job(job: SynthesisJob) -> SynthesisJob:
     """The synthesis of an element with its multipliers kept apart."""
-    return dataclasses.replace(job, kept=MULTIPLIER)
+    return dataclasses.replace(job, kept=(MULTIPLIER,))
 
 
 def measure_breakdown(
@@ -140,6 +142,8 @@ class ApartElement:
         graph = levelize(netlist, library)
         if isinstance(spec, SystolicSpec):
             verify_array(MappedArray(netlist, graph, library, spec), seed=conditions.seed)
+        elif isinstance(spec, CrossbarGroupSpec):
+            verify_group(MappedGroup(netlist, graph, library, spec), seed=conditions.seed)
         else:
             verify_element(netlist, graph, library, spec, seed=conditions.seed)
         timing = conditions.timing(netlist, library, graph=graph, wire_load=wire_load)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from axhw.errors import AxhwError
 from axhw.hdl.bits import pack_operands
 from axhw.hdl.configurable import ConfigurableRoupSpec
+from axhw.hdl.pe.crossbar_group import CrossbarGroupSpec
 from axhw.hdl.pe.mac import MacSpec
 from axhw.hdl.pe.systolic import SystolicSpec
 from axhw.hdl.registry import DesignSpec, ElementSpec
@@ -20,6 +21,7 @@ from axhw.sim.activity import Activity, Mode, source_values, zero_delay_activity
 from axhw.sim.array_workload import workload_values
 from axhw.sim.bitparallel import evaluate, port_words
 from axhw.sim.clocked import run_clocked
+from axhw.sim.crossbar_group import MappedGroup, group_values
 from axhw.sim.element import mode_grid, operand_grid, steady_inputs
 from axhw.sim.operands import OperandStream, uniform
 from axhw.sim.systolic import MappedArray
@@ -231,7 +233,8 @@ def steady_values(
 ) -> tuple[list[npt.NDArray[np.uint8]], str]:
     """Settled values of an element's sources at full throughput, as `axhw.sim.timed` takes them.
 
-    A pair every cycle, a MAC summing all the terms it has room for, or the stream; an array runs matrix products.
+    A pair every cycle, a MAC summing all the terms it has room for, or the stream; an array runs matrix products, and a
+    group reads its crossbars in random order.
     A configurable MAC multiplies each pair of the stream in its own one of `modes`.
 
     Returns
@@ -243,6 +246,8 @@ def steady_values(
     """
     if isinstance(spec, SystolicSpec):
         return workload_values(MappedArray(netlist, graph, library, spec), stream)
+    if isinstance(spec, CrossbarGroupSpec):
+        return group_values(MappedGroup(netlist, graph, library, spec), stream)
     streams = max(1, min(_STREAMS, len(stream) // _MIN_CYCLES))
     a, b = operand_grid(stream, streams=streams)
     terms = spec.terms if isinstance(spec, MacSpec) else 1

@@ -9,11 +9,13 @@ import numpy as np
 
 from axhw.errors import VerificationError
 from axhw.hdl.families.table import TableSpec
+from axhw.hdl.pe.crossbar_group import CrossbarGroupSpec
 from axhw.hdl.pe.systolic import SystolicSpec
 from axhw.hdl.registry import DesignSpec, describe
 from axhw.hdl.spec import IntegerArray, MultiplierSpec
 from axhw.sim import product_table
 from axhw.sim.closed_form import closed_form_metrics, factored_rank
+from axhw.sim.crossbar_group import MappedGroup, extract_group_table, verify_group, verify_requests
 from axhw.sim.element import PairElement, element_products, extract_element_table, verify_element
 from axhw.sim.equivalence import TIME_LIMIT_S, prove_equivalence
 from axhw.sim.gate_errors import exhaustive_errors
@@ -96,7 +98,9 @@ def prove(
     `all_pairs` up to 16, their errors are nevertheless those of all pairs, otherwise estimates with confidence
     intervals and, after `wce_time_limit_s` at most, proved bounds of the worst case. Elements are compared
     over the same pairs without that proof, and over streams with stalls, resets and overflow; a systolic array up
-    to 10 bits in each of its PEs, over matrix products, and over streams of loads, bubbles, resets and overflow.
+    to 10 bits in each of its PEs, over matrix products, and over streams of loads, bubbles, resets and overflow; a
+    group of crossbars up to 10 bits in each cell, over requests, and over streams with back-pressure, new weights and
+    resets.
 
     Raises
     ------
@@ -122,6 +126,8 @@ def prove(
         )
     if isinstance(spec, SystolicSpec):
         return _prove_array(spec, synthesis, graph, library=library, seed=seed)
+    if isinstance(spec, CrossbarGroupSpec):
+        return _prove_group(spec, synthesis, graph, library=library, seed=seed)
     streams = verify_element(synthesis.netlist, graph, library, spec, seed=seed)
     events = "stalls, resets and overflow" if streams.overflow else "stalls and resets"
     cycles = f"{streams.cycles} cycles with {events}"
@@ -221,14 +227,35 @@ def _prove_array(
     compared = f"matrix products as numpy, and {streams.cycles} cycles with bubbles, reloads, resets and overflow"
     if table is not None:
         return tabulated(multiplier, synthesis, table, method=f"exhaustive through every PE, {compared}")
-    # Sums agree with the golden model, and so do the products in them: the errors are taken from it.
+    return _prove_wide_sums(spec, synthesis, method=compared, pairs=streams.cycles * spec.operations, seed=seed)
+
+
+def _prove_group(
+    spec: CrossbarGroupSpec, synthesis: Synthesis, graph: GateGraph, *, library: CellLibrary, seed: int
+) -> Proof:
+    group = MappedGroup(synthesis.netlist, graph, library, spec)
+    multiplier = spec.multiplier
+    streams = verify_group(group, seed=seed)
+    table = extract_group_table(group) if multiplier.width <= MAX_TABLE_WIDTH else None
+    results = verify_requests(group, seed=seed, table=table)
+    compared = (
+        f"{results} results of requests as numpy, in their order and time, and {streams.cycles} cycles with "
+        "back-pressure, new weights and resets"
+    )
+    if table is not None:
+        return tabulated(multiplier, synthesis, table, method=f"exhaustive through every cell, {compared}")
+    return _prove_wide_sums(spec, synthesis, method=compared, pairs=results * spec.operations, seed=seed)
+
+
+def _prove_wide_sums(
+    spec: SystolicSpec | CrossbarGroupSpec, synthesis: Synthesis, *, method: str, pairs: int, seed: int
+) -> Proof:
+    """Sums agree with the golden model, and so do the products in them: the errors are taken from it."""
+    multiplier = spec.multiplier
     stream = uniform(multiplier, pairs=RANDOM_PAIRS, seed=seed)
     return Proof(
         verification=Verification(
-            method=compared,
-            pairs=streams.cycles * spec.operations,
-            netlist_sha256=synthesis.netlist.sha256,
-            table_sha256=None,
+            method=method, pairs=pairs, netlist_sha256=synthesis.netlist.sha256, table_sha256=None
         ),
         metrics=_wide_metrics(multiplier, stream, multiplier.reference(stream.a, stream.b)),
         table=None,

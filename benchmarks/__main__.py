@@ -32,6 +32,7 @@ BENCHMARKS = {
     "compensation": "compensation",
     "search": "search",
     "analog_tiles": "analog-tiles",
+    "pim_simulation": "pim-simulation",
 }
 """Module of each benchmark and the report it makes; what it prints is Markdown if it says so by ``MARKDOWN``."""
 

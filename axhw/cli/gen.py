@@ -70,6 +70,9 @@ def command(
     columns: int | None,
     terms: int | None,
     overflow: str | None,
+    crossbars: int | None,
+    depth: int | None,
+    multiply_in: str | None,
     relative_to: str | None,
     pairs: int,
     seed: int,
@@ -92,8 +95,17 @@ def command(
     axhw gen --multiplier bam:ha=1,v=4 --unsigned --relative-to exact
     axhw gen --multiplier evoapprox:mul8s_1L2L --library my.lib --out mul8s_1L2L
     axhw gen --multiplier roup --p 2 --r 3 --element systolic --rows 4 --columns 4
+    axhw gen --multiplier roup --p 2 --r 3 --element crossbar_group --crossbars 4 --rows 4 --columns 4
     """
-    around = {"rows": rows, "columns": columns, "terms": terms, "overflow": overflow}
+    around = {
+        "rows": rows,
+        "columns": columns,
+        "terms": terms,
+        "overflow": overflow,
+        "crossbars": crossbars,
+        "depth": depth,
+        "multiply_in": multiply_in,
+    }
     store = Store.default()
     named = multiplier_from_options(multiplier, parameters, store)
     spec = enclosed(named.spec, element, **around)

@@ -35,6 +35,8 @@ _COMMANDS = {
     "search": "search for the multiplier of every layer, filter or kernel of a network",
     "retrain": "train a network further with the multipliers it will be run with",
     "moe": "train, evaluate and search networks with experts",
+    "analog": "score language models with experts on crossbars, and choose the digital experts",
+    "pim": "simulate language models with experts on crossbars",
     "reproduce": "make published experiments again on our own hardware numbers",
     "workload": "measure the energy of a multiplier over the operands of a network",
     "fpga": "count the FPGA resources of a design",

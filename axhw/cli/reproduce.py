@@ -16,7 +16,7 @@ from axhw.store import Store
 from axhw.synth.engines import find_engine
 from axhw.synth.libraries import load_library
 
-_MAX_DNN, _AXMOE = Path("axhw-max-dnn"), Path("axhw-axmoe")
+_MAX_DNN, _AXMOE, _ANALOG_MOE = Path("axhw-max-dnn"), Path("axhw-axmoe"), Path("axhw-analog-moe")
 
 
 @click.group("reproduce")
@@ -162,10 +162,8 @@ def axmoe(
         print_json(document | {"peak_memory_mb": peak_memory_mb(), "files": [str(path) for path in files]})
         return
     _print_claims(document)
+    _print_missing(document)
     console = stdout()
-    for lacking in document["missing"]["claims"]:
-        console.print(f"[bold]left out[/bold]  {lacking['claim']}", soft_wrap=True)
-        console.print(f"  lacks {lacking['lacks']}", soft_wrap=True, highlight=False)
     table = plain_table("network", "circuit", "cost", "int8", "as is", "bias", "affine", "study", "ours", left=2)
     for row in document["cells"]:
         named = ("int8", "", "bias", "affine", "study", "ours")
@@ -175,6 +173,92 @@ def axmoe(
     console.print(table)
     for path in files:
         console.print(f"[dim]{path}[/dim]", soft_wrap=True)
+
+
+@command.command("analog-moe")
+@click.option("--quick", is_flag=True, help="The small model that comes with axhw, on text that does: minutes.")
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Trained model of bytes; give it several times: the first one is studied in depth. [one that comes with axhw]",
+)
+@click.option("--text", default=None, metavar="NAME", help="Held-out text: python_topics or mix. [mix]")
+@click.option("--test-bytes", type=click.IntRange(min=1024), default=None, help="Of the test text.")
+@click.option("--selection-bytes", type=click.IntRange(min=1024), default=None, help="Of the validation text.")
+@click.option("--seeds", type=click.IntRange(min=1), default=None, help="Of chips, two chips each.")
+@click.option("--jobs", type=click.IntRange(min=1), default=None, help="Threads. [all processors]")
+@click.option("--data-dir", type=click.Path(path_type=Path), default=None, help="Folder to look for texts in.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=_ANALOG_MOE,
+    show_default=True,
+    help="Folder of results and finished parts; a run that was stopped goes on from there.",
+)
+@library_option
+@engine_option
+@json_option
+def analog_moe(
+    quick: bool,
+    models: tuple[Path, ...],
+    text: str | None,
+    test_bytes: int | None,
+    selection_bytes: int | None,
+    seeds: int | None,
+    jobs: int | None,
+    data_dir: Path | None,
+    out: Path,
+    library: str,
+    engine: str | None,
+    as_json: bool,
+) -> None:
+    """Analog-digital MoE (arXiv 2603.02633): language models on crossbars, and which experts must stay digital.
+
+    Converters, programming noise and drift; selectors of digital experts by their share; energy and throughput, with
+    exact and approximate digital experts; budgets and noise that changes; and the paper's claims beside all that.
+    """
+    # Only this command needs all of it.
+    from axhw.experiments.analog_moe.plan import FULL, QUICK
+    from axhw.experiments.analog_moe.report import write_results
+    from axhw.experiments.analog_moe.run import Experiment
+
+    plan = dataclasses.replace(QUICK if quick else FULL, models=models)
+    if text is not None:
+        plan = dataclasses.replace(plan, text=text)
+    given = {"test_bytes": test_bytes, "selection_bytes": selection_bytes, "seeds": seeds}
+    chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    deep, brief = (dataclasses.replace(depth, **chosen) for depth in (plan.deep, plan.brief))
+    with progress() as report:
+        experiment = Experiment(
+            plan=dataclasses.replace(plan, deep=deep, brief=brief),
+            folder=output_folder(out),
+            library=load_library(library),
+            engine=find_engine(engine),
+            store=Store.default(),
+            root=data_dir,
+            jobs=jobs,
+            progress=report,
+        )
+        document = experiment.run()
+        files = write_results(document, out)
+    if as_json:
+        print_json(document | {"peak_memory_mb": peak_memory_mb(), "files": [str(path) for path in files]})
+        return
+    _print_claims(document)
+    _print_missing(document)
+    console = stdout()
+    for path in files:
+        console.print(f"[dim]{path}[/dim]", soft_wrap=True)
+
+
+def _print_missing(document: dict[str, Any]) -> None:
+    console = stdout()
+    for lacking in document["missing"]["claims"]:
+        console.print(f"[bold]left out[/bold]  {lacking['claim']}", soft_wrap=True)
+        console.print(f"  lacks {lacking['lacks']}", soft_wrap=True, highlight=False)
 
 
 def _print_claims(document: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar, get_args
 import click
 
 from axhw.errors import AxhwError
+from axhw.hdl.pe.crossbar_group import Place
 from axhw.hdl.pe.mac import Overflow
 from axhw.hdl.pe.systolic import MAX_SIDE
 from axhw.hdl.registry import ELEMENTS, FAMILIES, DesignSpec, Parameter, create_element, parameters_of
@@ -46,11 +47,32 @@ def element_options(command: Command) -> Command:
         help="mac: what happens beyond the terms. [default: wrap]",
     )(command)
     command = click.option(
-        "--terms", type=int, default=None, help="mac, systolic: products that a sum has room for. [default: 64]"
+        "--multiply-in",
+        type=click.Choice(get_args(Place)),
+        default=None,
+        help="crossbar_group: a multiplier in every cell, or one set in the periphery. [default: cells]",
+    )(command)
+    command = click.option(
+        "--depth", type=int, default=None, help="crossbar_group: requests in the queue, 2 to 64. [default: 4]"
+    )(command)
+    command = click.option(
+        "--crossbars",
+        type=int,
+        default=None,
+        help="crossbar_group: crossbars that share a periphery, 1 to 16. [default: 4]",
+    )(command)
+    command = click.option(
+        "--terms",
+        type=int,
+        default=None,
+        help="mac, systolic, crossbar_group: products that a sum has room for. [default: 64]",
     )(command)
     for side in ("columns", "rows"):
         command = click.option(
-            f"--{side}", type=int, default=None, help=f"systolic: {side} of PEs, 1 to {MAX_SIDE}. [default: 4]"
+            f"--{side}",
+            type=int,
+            default=None,
+            help=f"systolic, crossbar_group: {side} of PEs or cells, 1 to {MAX_SIDE}. [default: 4]",
         )(command)
     return click.option(
         "--element", type=click.Choice(list(ELEMENTS)), default=None, help="Put the multiplier into a clocked element."

@@ -23,13 +23,14 @@ from axhw.hdl.families.netlist import NetlistSpec
 from axhw.hdl.families.roup import RoupSpec
 from axhw.hdl.families.table import TableSpec
 from axhw.hdl.families.truncated import TruncatedSpec
+from axhw.hdl.pe.crossbar_group import CrossbarGroupSpec
 from axhw.hdl.pe.element import ProcessingElementSpec
 from axhw.hdl.pe.mac import MacSpec
 from axhw.hdl.pe.registered import RegisteredSpec
 from axhw.hdl.pe.systolic import SystolicSpec
 from axhw.hdl.spec import MultiplierSpec
 
-ElementSpec: TypeAlias = RegisteredSpec | MacSpec | SystolicSpec
+ElementSpec: TypeAlias = RegisteredSpec | MacSpec | SystolicSpec | CrossbarGroupSpec
 DesignSpec: TypeAlias = MultiplierSpec | ElementSpec
 
 FAMILIES: Mapping[str, type[MultiplierSpec]] = {
@@ -50,8 +51,8 @@ FAMILIES: Mapping[str, type[MultiplierSpec]] = {
 
 _SPECS: Mapping[str, type[MultiplierSpec]] = {**FAMILIES, **{spec.family: spec for spec in (NetlistSpec, TableSpec)}}
 
-ELEMENTS: Mapping[str, type[RegisteredSpec] | type[MacSpec] | type[SystolicSpec]] = {
-    spec.kind: spec for spec in (RegisteredSpec, MacSpec, SystolicSpec)
+ELEMENTS: Mapping[str, type[RegisteredSpec] | type[MacSpec] | type[SystolicSpec] | type[CrossbarGroupSpec]] = {
+    spec.kind: spec for spec in (RegisteredSpec, MacSpec, SystolicSpec, CrossbarGroupSpec)
 }
 
 

@@ -173,15 +173,23 @@ class LanguageModel:
 
     def layer(self, index: int, x: Float32Array, *, observer: RoutingObserver | None = None) -> Float32Array:
         """The states [texts, length, hidden] behind a layer, from those before it."""
-        texts, length, hidden = x.shape
-        rows = x.reshape(-1, hidden)
-        rows = rows + self._attention(index, self._norm(norm_name(index, "attention"), rows), texts)
+        return self.feed_forward(index, self.attended(index, x), observer=observer)
+
+    def attended(self, index: int, x: Float32Array) -> Float32Array:
+        """The states behind the attention of a layer: the first half of `layer`."""
+        rows = x.reshape(-1, self.config.hidden)
+        rows = rows + self._attention(index, self._norm(norm_name(index, "attention"), rows), len(x))
+        return rows.reshape(x.shape)
+
+    def feed_forward(self, index: int, x: Float32Array, *, observer: RoutingObserver | None = None) -> Float32Array:
+        """The states behind a layer, from those behind its attention: the second half of `layer`."""
+        rows = x.reshape(-1, self.config.hidden)
         normed = self._norm(norm_name(index, "feed_forward"), rows)
         if index in self.config.dense_layers:
-            rows += self._feed_forward(index, "dense", normed)
+            rows = rows + self._feed_forward(index, "dense", normed)
         else:
-            rows += self._experts(index, normed, observer)
-        return rows.reshape(texts, length, hidden)
+            rows = rows + self._experts(index, normed, observer)
+        return rows.reshape(x.shape)
 
     def last_norm(self, x: Float32Array) -> Float32Array:
         """What the head takes of the states behind the last layer."""

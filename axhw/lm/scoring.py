@@ -131,19 +131,40 @@ def score_states(model: LanguageModel, x: Float32Array, targets: Tokens) -> Scor
     AxhwError
         For tokens outside the vocabulary.
     """
+    nats, hits = token_scores(model, x, targets)
+    return Score(
+        tokens=len(nats), nats_per_token=float(nats.sum(dtype=np.float64)) / len(nats), accuracy=float(hits.mean())
+    )
+
+
+def token_scores(model: LanguageModel, x: Float32Array, targets: Tokens) -> tuple[Float32Array, npt.NDArray[np.bool_]]:
+    """What `score_states` takes the means of.
+
+    Returns
+    -------
+    nats : float32 array, shape (texts * length,)
+        -ln of the probability given to the right token.
+    hits : bool array, shape (texts * length,)
+        Whether that was the most probable one.
+
+    Raises
+    ------
+    AxhwError
+        As `score_states`.
+    """
     head = model.operator(HEAD)
     rows, right = x.reshape(-1, model.config.hidden), model.checked(targets).ravel()
     step = max(1, _LOGITS // model.config.vocabulary)
-    nats, hits = 0.0, 0
+    nats, hits = np.empty(len(rows), np.float32), np.empty(len(rows), np.bool_)
     for start in range(0, len(rows), step):
         some = right[start : start + step]
         logits = head(model.last_norm(rows[start : start + step]))
-        hits += int(np.count_nonzero(logits.argmax(axis=1) == some))
+        hits[start : start + step] = logits.argmax(axis=1) == some
         given = np.take_along_axis(logits, some[:, None], axis=1)[:, 0]
         most = logits.max(axis=1, keepdims=True)
         sums = np.exp(logits - most).sum(axis=1)
-        nats += float((np.log(sums) + (most[:, 0] - given)).sum(dtype=np.float64))
-    return Score(tokens=len(rows), nats_per_token=nats / len(rows), accuracy=hits / len(rows))
+        nats[start : start + step] = np.log(sums) + (most[:, 0] - given)
+    return nats, hits
 
 
 def mean_score(scores: list[Score]) -> Score:

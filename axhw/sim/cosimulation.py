@@ -7,10 +7,14 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from axhw.hdl.configurable import ConfigurableRoupSpec
+from axhw.hdl.pe.crossbar_group import CrossbarGroupSpec
+from axhw.hdl.pe.go_cache import GoCacheSpec
 from axhw.hdl.pe.systolic import SystolicSpec
 from axhw.hdl.registry import DesignSpec
 from axhw.hdl.spec import MultiplierSpec
 from axhw.sim.configurable import configurable_replay
+from axhw.sim.crossbar_group import group_replay
+from axhw.sim.go_cache import go_cache_replay
 from axhw.sim.simulators import Simulator, simulate
 from axhw.sim.systolic import array_replay
 from axhw.sim.testbench import element_replay, multiplier_replay, wrong_pair
@@ -45,7 +49,7 @@ class Check:
 
 
 def cosimulate(
-    spec: DesignSpec | ConfigurableRoupSpec,
+    spec: DesignSpec | ConfigurableRoupSpec | GoCacheSpec,
     sources: Mapping[str, str],
     *,
     level: Level,
@@ -56,9 +60,10 @@ def cosimulate(
 
     Parameters
     ----------
-    spec : MultiplierSpec, ConfigurableRoupSpec or ProcessingElementSpec
+    spec : MultiplierSpec, ConfigurableRoupSpec, ProcessingElementSpec or GoCacheSpec
         A multiplier, in each of its modes if it is configurable, gets all pairs up to 8 bits, corners and random
-        pairs above; an element a stream of corners, random operands, stalls, resets and changes of its mode.
+        pairs above; an element a stream of corners, random operands, stalls, resets and changes of its mode; what has
+        streams, back-pressure too.
     sources : mapping of file name to Verilog text
         With the module of that name; for gates together with models of the cells.
     level : {"rtl", "gates"}
@@ -79,6 +84,10 @@ def cosimulate(
         )
     elif isinstance(spec, SystolicSpec):
         replay, vectors = array_replay(spec, module=spec.name, sources=sources, seed=seed)
+    elif isinstance(spec, GoCacheSpec):
+        replay, vectors = go_cache_replay(spec, module=spec.name, sources=sources, seed=seed)
+    elif isinstance(spec, CrossbarGroupSpec):
+        replay, vectors = group_replay(spec, module=spec.name, sources=sources, seed=seed)
     else:
         replay, vectors = element_replay(spec, module=spec.name, sources=sources, seed=seed)
     outcome = simulate(simulator, replay)

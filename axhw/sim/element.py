@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from axhw.errors import AxhwError, VerificationError
+from axhw.errors import AxhwError
 from axhw.hdl.pe.configurable_mac import ConfigurableMacSpec
 from axhw.hdl.pe.mac import MacSpec
 from axhw.hdl.pe.registered import RegisteredSpec
@@ -16,7 +16,7 @@ from axhw.hdl.spec import IntegerArray
 from axhw.sim.clocked import run_clocked
 from axhw.sim.operands import OperandStream
 from axhw.sim.product_table import MAX_TABLE_WIDTH, ProductTable
-from axhw.sim.testbench import element_stream, overflow_runs
+from axhw.sim.testbench import check_streams, element_stream, overflow_runs, side_by_side
 from axhw.synth.liberty.library import CellLibrary
 from axhw.synth.netlist import GateGraph, Netlist
 
@@ -167,18 +167,8 @@ def verify_element(
         own = [runs[number % len(runs)]] if runs else []
         filler = longest - sum(run.cycles for run in own)
         streams.append(element_stream(spec, cycles=cycles + filler, rng=rng, runs=own))
-    inputs = {port: np.stack([stream.inputs[port] for stream in streams], axis=1) for port in streams[0].inputs}
-    run = run_clocked(netlist, graph, library, inputs, signed_outputs=_signed_outputs(spec))
-    for port, found in run.outputs.items():
-        expected = np.stack([stream.outputs[port] for stream in streams], axis=1)
-        checked = np.stack([stream.checked[port] for stream in streams], axis=1)
-        wrong = np.argwhere((found != expected) & checked)
-        if len(wrong):
-            cycle, stream = wrong[0]
-            raise VerificationError(
-                f"Expected {spec.name} to follow its cycle model, found {len(wrong)} wrong values of {port}, the first "
-                f"in cycle {cycle}: the netlist gives {found[cycle, stream]}, the model {expected[cycle, stream]}."
-            )
+    run = run_clocked(netlist, graph, library, side_by_side(streams), signed_outputs=_signed_outputs(spec))
+    check_streams(spec.name, run.outputs, streams)
     return ElementVerification(
         cycles=(cycles + longest) * _CONTROL_STREAMS, overflow=bool(every) and len(runs) == len(every)
     )

@@ -17,7 +17,7 @@ from axhw.sim.clocked import run_clocked
 from axhw.sim.element import ElementVerification
 from axhw.sim.product_table import ProductTable
 from axhw.sim.simulators import Replay
-from axhw.sim.testbench import ElementStream, stream_replay
+from axhw.sim.testbench import ElementStream, check_streams, side_by_side, stream_replay
 from axhw.synth.liberty.library import CellLibrary
 from axhw.synth.netlist import GateGraph, Netlist
 
@@ -84,12 +84,12 @@ def array_stream(
     start = settling_cycles(spec)
     total = start + cycles
     low, high = spec.multiplier.operand_range
-    a = _drawn(rng, low, high, (total, spec.rows))
-    w = _drawn(rng, low, high, (total, spec.columns))
+    a = with_corners(rng, low, high, (total, spec.rows))
+    w = with_corners(rng, low, high, (total, spec.columns))
     least, most = (-(1 << (spec.sum_width - 1)), (1 << (spec.sum_width - 1)) - 1)
     if not spec.multiplier.signed:
         least, most = 0, (1 << spec.sum_width) - 1
-    s_i = _drawn(rng, least, most, (total, spec.columns))
+    s_i = with_corners(rng, least, most, (total, spec.columns))
     valid = rng.random(total) < 0.75
     load = rng.random(total) < 0.1
     reset = rng.random(total) < 0.01
@@ -112,7 +112,7 @@ def array_stream(
     )
 
 
-def _drawn(rng: np.random.Generator, low: int, high: int, shape: tuple[int, int]) -> IntegerArray:
+def with_corners(rng: np.random.Generator, low: int, high: int, shape: tuple[int, int]) -> IntegerArray:
     """Integers of a range, a quarter of them corners."""
     values = rng.integers(low, high, size=shape, endpoint=True)
     corner = rng.random(shape) < 0.25
@@ -155,18 +155,7 @@ def verify_array(array: MappedArray, *, seed: int, cycles: int = 96) -> ElementV
     """
     spec, rng = array.spec, np.random.default_rng(seed)
     streams = [array_stream(spec, cycles=cycles, rng=rng) for _ in range(_CONTROL_STREAMS)]
-    found = array.outputs({port: np.stack([s.inputs[port] for s in streams], axis=1) for port in streams[0].inputs})
-    for port in streams[0].outputs:
-        expected = np.stack([stream.outputs[port] for stream in streams], axis=1)
-        checked = np.stack([stream.checked[port] for stream in streams], axis=1)
-        wrong = np.argwhere((found[port] != expected) & checked)
-        if len(wrong):
-            cycle, stream = wrong[0]
-            raise VerificationError(
-                f"Expected {spec.name} to follow its cycle model, found {len(wrong)} wrong values of {port}, the first "
-                f"in cycle {cycle}: the netlist gives {found[port][cycle, stream]}, the model "
-                f"{expected[cycle, stream]}."
-            )
+    check_streams(spec.name, array.outputs(side_by_side(streams)), streams)
     return ElementVerification(cycles=cycles * _CONTROL_STREAMS, overflow=True)
 
 

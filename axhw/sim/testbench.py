@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from axhw.errors import VerificationError
 from axhw.hdl.pe.configurable_mac import ConfigurableMacSpec
 from axhw.hdl.pe.element import BoolArray
 from axhw.hdl.pe.mac import MacSpec
@@ -101,6 +102,31 @@ class ElementStream:
     outputs: Mapping[str, IntegerArray]
     checked: Mapping[str, BoolArray]
     widths: Mapping[str, int]
+
+
+def side_by_side(streams: Sequence[ElementStream]) -> dict[str, IntegerArray]:
+    """The inputs of equally long streams, (cycles, streams) each."""
+    return {port: np.stack([stream.inputs[port] for stream in streams], axis=1) for port in streams[0].inputs}
+
+
+def check_streams(name: str, found: Mapping[str, IntegerArray], streams: Sequence[ElementStream]) -> None:
+    """Hold outputs by port, (cycles, streams) each, against those of the streams.
+
+    Raises
+    ------
+    VerificationError
+        Naming the design and the first cycle that differs.
+    """
+    for port in streams[0].outputs:
+        expected = np.stack([stream.outputs[port] for stream in streams], axis=1)
+        checked = np.stack([stream.checked[port] for stream in streams], axis=1)
+        wrong = np.argwhere((found[port] != expected) & checked)
+        if len(wrong):
+            cycle, stream = wrong[0]
+            raise VerificationError(
+                f"Expected {name} to follow its cycle model, found {len(wrong)} wrong values of {port}, the first in "
+                f"cycle {cycle}: the netlist gives {found[port][cycle, stream]}, the model {expected[cycle, stream]}."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

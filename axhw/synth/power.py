@@ -32,7 +32,7 @@ class EnergyReport:
         Part of `internal_fj` that the clock pins of flip-flops spend.
     leakage_nw : float
         Weighted by how likely the states of each cell are.
-    instance_internal_fj, instance_switching_fj, instance_leakage_nw : (instances,) arrays
+    instance_internal_fj, instance_switching_fj, instance_clock_fj, instance_leakage_nw : (instances,) arrays
         The same by instance; a net's switching energy belongs to the instance that drives it.
     """
 
@@ -42,6 +42,7 @@ class EnergyReport:
     leakage_nw: float
     instance_internal_fj: FloatArray
     instance_switching_fj: FloatArray
+    instance_clock_fj: FloatArray
     instance_leakage_nw: FloatArray
 
     @property
@@ -209,5 +210,6 @@ class EnergyModel:
             leakage_nw=float(leakage.sum()),
             instance_internal_fj=internal,
             instance_switching_fj=instance_switching,
+            instance_clock_fj=clock,
             instance_leakage_nw=leakage,
         )

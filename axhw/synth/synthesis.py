@@ -39,8 +39,8 @@ class SynthesisJob:
     liberty : str
         Text of the library.
     engine : Engine
-    kept : str or None
-        Modules that are instances of this name are mapped on their own, and only then joined with the rest: `part_of`
+    kept : tuple of str
+        Modules that are instances of these names are mapped on their own, and only then joined with the rest: `part_of`
         tells their cells in the flat netlist. By default the whole design is optimised across modules.
     """
 
@@ -48,18 +48,19 @@ class SynthesisJob:
     rtlil: str
     liberty: str
     engine: Engine
-    kept: str | None = None
+    kept: tuple[str, ...] = ()
 
     @property
     def script(self) -> str:
         """The Yosys commands."""
         apart: tuple[str, ...] = ()
         joined: tuple[str, ...] = ()
-        if self.kept is not None:
-            apart = (f"setattr -mod -set keep_hierarchy 1 *.{self.kept}",)
+        if self.kept:
+            chosen = " ".join(f"*.{name}" for name in self.kept)
+            apart = (f"setattr -mod -set keep_hierarchy 1 {chosen}",)
             # With the library's pins known, registers of operand bits that no multiplier reads can be removed.
             joined = (
-                f"setattr -mod -unset keep_hierarchy *.{self.kept}",
+                f"setattr -mod -unset keep_hierarchy {chosen}",
                 "flatten",
                 f"read_liberty -lib -ignore_miss_func {_LIBERTY}",
             )
@@ -135,7 +136,7 @@ def _library_digest(liberty: str) -> str:
 
 
 def part_of(instance: str, kept: str) -> bool:
-    """Whether a cell of a flat netlist comes from a module that was `kept` apart."""
+    """Whether a cell of a flat netlist comes from a module that was kept apart under that name."""
     return re.search(rf"(?:^|[\\.]){re.escape(kept)}\.", instance) is not None
 
 

@@ -149,11 +149,11 @@ def test_messages_of_parse(text, overrides, message):
         ({"element": "mac"}, "Expected a design description with a family, found None."),
         (
             {"element": "pe", "multiplier": {"family": "exact"}},
-            "Expected an element out of registered, mac, systolic, found 'pe'.",
+            "Expected an element out of registered, mac, systolic, crossbar_group, found 'pe'.",
         ),
         (
             {"element": [], "multiplier": {"family": "exact"}},
-            "Expected an element out of registered, mac, systolic, found [].",
+            "Expected an element out of registered, mac, systolic, crossbar_group, found [].",
         ),
         (
             {"element": "registered", "terms": 4, "multiplier": {"family": "exact"}},

@@ -15,9 +15,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import chi2
 
+from axhw.data.dataset import Dataset
 from axhw.evaluation import eight_bit_table
 from axhw.experiments.axmoe.subjects import Subject
 from axhw.experiments.parts import Parts
+from axhw.moe.choices import routed_run
 from axhw.moe.evaluation import circuit_name
 from axhw.nn.graph import Graph
 from axhw.record import DesignRecord
@@ -29,7 +31,13 @@ _MEMORY_MB = 768.0
 
 
 def expert_rows(
-    subject: Subject, record: DesignRecord, exact: DesignRecord, parts: Parts, *, progress: Callable[[int, int], None]
+    subject: Subject,
+    record: DesignRecord,
+    exact: DesignRecord,
+    parts: Parts,
+    *,
+    images: int,
+    progress: Callable[[int, int], None],
 ) -> list[Row]:
     """A row for each expert of each layer, and one for the experts of one number in all layers together.
 
@@ -40,14 +48,18 @@ def expert_rows(
     record, exact : DesignRecord
         Of the circuit, and of the exact one.
     parts : Parts
+    images : int
+        Of the test split, at most: every expert takes a run of its own.
     progress : callable
         Called with the configurations done and their number.
     """
     circuit, table = circuit_name(record.multiplier), eight_bit_table(record)
-    settings = {"weights": subject.digest, "images": len(subject.bench.data.test), "table": table.sha256}
+    whole = subject.bench.data.test
+    data = whole.limited(images)
+    settings = {"weights": subject.digest, "images": len(data), "of": len(whole), "table": table.sha256}
 
     def make() -> list[Row]:
-        return _measured(subject, record, exact, progress)
+        return _measured(subject, data, record, exact, progress)
 
     rows: list[Row] = parts.remember(f"experts-{subject.name}-{circuit}", settings, make)
     return rows
@@ -108,9 +120,9 @@ def expert_layers(graph: Graph) -> dict[tuple[str, int], tuple[str, ...]]:
 
 
 def _measured(
-    subject: Subject, record: DesignRecord, exact: DesignRecord, progress: Callable[[int, int], None]
+    subject: Subject, data: Dataset, record: DesignRecord, exact: DesignRecord, progress: Callable[[int, int], None]
 ) -> list[Row]:
-    data, by_expert = subject.bench.data.test, expert_layers(subject.graph)
+    by_expert, run = expert_layers(subject.graph), routed_run(subject.network, data)
     names = [node.name for node in subject.graph.product_nodes]
     tables = [eight_bit_table(exact), eight_bit_table(record)]
     evaluator = Evaluator(subject.network, data, dict.fromkeys(names, tables), memory_mb=_MEMORY_MB)
@@ -127,14 +139,14 @@ def _measured(
     wanted = [*groups, *alike]
     chosen = [approximated.intersection(layers) for _, _, layers in wanted]
     evaluator.evaluate([_choice(names, own) for own in chosen], progress=progress)
-    before = subject.exact.classes == data.labels
-    done = subject.exact.rows.multiplications
+    before = run.classes == data.labels
+    done = run.rows.multiplications
     found: list[Row] = []
     for (layer, expert, layers), own in zip(wanted, chosen):
         after = evaluator.classes(_choice(names, own)) == data.labels
         route = subject.graph[layers[0]].route
         assert route is not None
-        rows = subject.exact.rows.by_gate[route.gate][:, expert]
+        rows = run.rows.by_gate[route.gate][:, expert]
         used = np.ones(len(data), np.bool_) if layer == "all" else rows > 0
         lost = 100.0 * (before.astype(np.float64) - after)[used]
         found.append(
@@ -144,7 +156,7 @@ def _measured(
                 "layer": layer,
                 "expert": expert,
                 "images": int(used.sum()),
-                "load": None if layer == "all" else subject.exact.load(route.gate)[expert],
+                "load": None if layer == "all" else run.load(route.gate)[expert],
                 "multiplications_share": sum(done[name] for name in own) / sum(done.values()),
                 "loss_pct": float(lost.mean()) if len(lost) else None,
                 "standard_error_pct": float(lost.std() / np.sqrt(len(lost))) if len(lost) else 0.0,

@@ -157,14 +157,15 @@ def expert_blocks(document: Mapping[str, Any]) -> list[Block]:
         for row in document["experts"]
         if row["layer"] == "all"
     ]
+    images = document["settings"]["sensitivity_images"]
     blocks: list[Block] = [
-        f"One expert of one layer multiplies with {short(rows[0]['circuit'])}, all else exactly; points lost by the "
-        "images that the expert computes. Q sums up squared differences between the experts of a layer over their "
-        "squared standard errors; a small p says that they differ by more than chance.",
+        f"One expert of one layer multiplies with {short(rows[0]['circuit'])}, all else exactly; points lost by those "
+        f"of {images:,} test images that the expert computes. Q sums up squared differences between the experts of a "
+        "layer over their squared standard errors; a small p says that they differ by more than chance.",
         Picture(
             stem=f"{NAME}-experts",
             caption="Loss with one expert approximate (points)",
-            figure=draw_experts(rows, about=about(document)),
+            figure=draw_experts(rows, about=f"{document['settings']['data']}, {images:,} test images"),
         ),
         Table(
             heads=(

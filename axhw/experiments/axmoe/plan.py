@@ -70,6 +70,8 @@ class Plan:
     sensitivity_networks : tuple of str
     sensitivity_circuit : str
         Runs in one expert at a time.
+    sensitivity_images : int
+        Of the test split, for that.
     searches : ExpertSearches
     arrays : ArraySide
     test_images : int or None
@@ -88,6 +90,7 @@ class Plan:
     searches: ExpertSearches
     arrays: ArraySide
     test_images: int | None = None
+    sensitivity_images: int = 2000
     seed: int = 1
 
 

@@ -165,6 +165,7 @@ class Experiment:
                 "data": test.name,
                 "test_split": test.split,
                 "test_images": len(test),
+                "sensitivity_images": min(plan.sensitivity_images, len(test)),
                 "weights": {subject.name: subject.bench.weights for subject in subjects},
                 "recipes": {name: str(recipe) for name, recipe in RECIPES.items()},
                 "seeds": list(plan.seeds),
@@ -204,7 +205,7 @@ class Experiment:
             def step(done: int, total: int, name: str = subject.name) -> None:
                 self.progress(done, total, f"{name}: experts alone")
 
-            found += expert_rows(subject, record, exact, self.parts, progress=step)
+            found += expert_rows(subject, record, exact, self.parts, images=self.plan.sensitivity_images, progress=step)
         return found
 
     def _named(self, networks: Sequence[str]) -> list[Subject]:

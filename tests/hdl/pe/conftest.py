@@ -11,6 +11,7 @@ from amaranth.hdl import ClockDomain, Module
 from amaranth.sim import Simulator
 
 from axhw.hdl.pe.element import ProcessingElementSpec
+from axhw.hdl.ports import flat_name
 from axhw.hdl.spec import IntegerArray
 
 
@@ -18,12 +19,12 @@ from axhw.hdl.spec import IntegerArray
 def run_cycles() -> Callable[..., dict[str, IntegerArray]]:
     """Outputs of a component, sampled just before each rising edge, for streams of its inputs and of the reset.
 
-    ``a[1]`` is a member of the array port a.
+    ``a[1]`` is a member of the array port a; members of streams are named as in Verilog, ``request__valid``.
     """
 
-    def port(element: Any, name: str) -> Any:
+    def port(flat: Mapping[str, Any], name: str) -> Any:
         base, _, index = name.rstrip("]").partition("[")
-        return getattr(element, base)[int(index)] if index else getattr(element, base)
+        return flat[f"{base}__{index}" if index else base]
 
     def run(
         spec: ProcessingElementSpec, outputs: Sequence[str], inputs: Mapping[str, IntegerArray], reset: IntegerArray
@@ -31,14 +32,16 @@ def run_cycles() -> Callable[..., dict[str, IntegerArray]]:
         top = Module()
         top.domains.sync = domain = ClockDomain("sync")
         top.submodules.element = element = spec.component()
+        flat = {flat_name(path): value for path, _, value in element.signature.flatten(element)}
+        ports = {name: port(flat, name) for name in (*inputs, *outputs)}
         seen: list[tuple[int, ...]] = []
 
         async def testbench(context):
             for t in range(len(reset)):
                 context.set(domain.rst, int(reset[t]))
                 for name, values in inputs.items():
-                    context.set(port(element, name), int(values[t]))
-                _, _, *values = await context.tick().sample(*(port(element, name) for name in outputs))
+                    context.set(ports[name], int(values[t]))
+                _, _, *values = await context.tick().sample(*(ports[name] for name in outputs))
                 seen.append(tuple(int(value) for value in values))
 
         simulator = Simulator(top)

@@ -1,0 +1,155 @@
+"""The results as files: tables, and one report in Markdown and in HTML that tells them."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from axhw import __version__
+from axhw.experiments.analog_moe.explanations import (
+    NAME,
+    condition_blocks,
+    cost_blocks,
+    drift_blocks,
+    front_blocks,
+    noise_blocks,
+    policy_blocks,
+    selector_blocks,
+)
+from axhw.experiments.results import claims_table, write_document
+from axhw.report.study import Block, Section, Study, Table
+
+_TABLES = (
+    "claims",
+    "models",
+    "means",
+    "chips",
+    "ranges",
+    "arrays",
+    "costs",
+    "front",
+    "hypervolumes",
+    "policies",
+)
+
+
+def write_results(document: Mapping[str, Any], folder: Path) -> list[Path]:
+    """Write analog-moe.md, .html, .json, a CSV file for each table and the figures as SVG and PNG.
+
+    Parameters
+    ----------
+    document : mapping
+        What `axhw.experiments.analog_moe.run.Experiment.run` gives.
+    folder : Path
+        An existing one.
+
+    Returns
+    -------
+    list of Path
+        The reports first.
+    """
+    tables = {name: document[name] for name in _TABLES}
+    return write_document(study(document), document, tables, folder, name=NAME)
+
+
+def study(document: Mapping[str, Any]) -> Study:
+    """The report."""
+    sections = [
+        Section(title="Claims", blocks=_claims(document)),
+        Section(title="Models", blocks=_models(document)),
+        Section(title="What may be analog", blocks=condition_blocks(document)),
+        Section(title="Selectors", blocks=selector_blocks(document)),
+        Section(title="Other noise", blocks=noise_blocks(document)),
+        Section(title="Time", blocks=drift_blocks(document)),
+        Section(title="Costs", blocks=cost_blocks(document)),
+        Section(title="Approximate digital experts", blocks=front_blocks(document)),
+        Section(title="Budgets and noise that changes", blocks=policy_blocks(document)),
+    ]
+    return Study(
+        title="Analog-digital MoE: which experts must stay digital",
+        opening=_opening(document),
+        sections=[section for section in sections if section.blocks],
+    )
+
+
+def _opening(document: Mapping[str, Any]) -> list[str]:
+    settings = document["settings"]
+    dac, adc = settings["converter_bits"]
+    return [
+        f"Made by `axhw reproduce analog-moe` with axhw {__version__}, Python {platform.python_version()} on "
+        f"{platform.machine()}, {os.cpu_count()} processors: arXiv 2603.02633 on byte-level models of ours, whose "
+        "experts are on crossbars but for those that a selector keeps digital. Perplexity and accuracy are of the next "
+        f"byte, on held-out text ({settings['text']}), in windows of {settings['window']} bytes; models, ranges and "
+        "scores never saw the test part.",
+        f"Tiles are of {settings['tile']} cells with DACs of {dac} and ADCs of {adc} bits; K and lambda are those of "
+        "least error on validation text, by kind of matrix. Programming noise is pcm of magnitude c unless something "
+        "else is said. Digital experts are in float32 but where a multiplier is named: then in int8, with its products "
+        "bit for bit. Each seed stands for two chips with opposite random numbers, and is the same for all placements. "
+        f"Scores that depend on the noise are those for c = {settings['main_magnitude']:g}, measured on other chips "
+        f"({settings['selector_seeds']} pairs) and validation text, but for those of the very chip.",
+        "Recovered is the share of the rise of the loss, in nats, that digital experts take away; ± is its standard "
+        f"error over seeds. Everything here took {settings['seconds'] / 60:.1f} minutes.",
+    ]
+
+
+def _claims(document: Mapping[str, Any]) -> list[Block]:
+    blocks: list[Block] = [claims_table(document["claims"])] if document["claims"] else []
+    missing = document["missing"]["claims"]
+    if missing:
+        rows = [(row["claim"], row["lacks"]) for row in missing]
+        blocks += ["Claims that lack rows:", Table(heads=("claim", "lacks"), rows=rows, left=2)]
+    return blocks
+
+
+def _models(document: Mapping[str, Any]) -> list[Block]:
+    lines = [
+        (
+            row["model"],
+            f"{row['weights'] / 1e6:.2f}",
+            f"{row['expert_share_pct']:.0f}",
+            row["layers"],
+            f"{row['active']} of {row['experts']}",
+            row["shared_width"] or "",
+            f"{row['selection_bytes']:,}",
+            f"{row['test_bytes']:,}",
+            row["chips"],
+            f"{row['perplexity']:.4f}",
+            f"{100 * row['accuracy']:.2f}",
+        )
+        for row in document["models"]
+    ]
+    heads = (
+        "model",
+        "million weights",
+        "in experts %",
+        "layers",
+        "experts",
+        "shared neurons",
+        "validation bytes",
+        "test bytes",
+        "chips",
+        "perplexity",
+        "accuracy %",
+    )
+    ranges = [
+        (
+            row["model"],
+            row["module"],
+            row["part"],
+            f"{row['k']:g}",
+            f"{row['lambda']:g}",
+            "" if row["error_pct"] is None else f"{row['error_pct']:.2f}",
+        )
+        for row in document["ranges"]
+        if row["module"] == "expert"
+    ]
+    return [
+        "Perplexity and accuracy with digital experts, of as much of the text as is used here: of each of its sources "
+        "the beginning.",
+        Table(heads=heads, rows=lines, left=1),
+        "Ranges of the experts' converters, and the error that these make in the products, relative to them:",
+        Table(heads=("model", "module", "part", "K", "lambda", "error %"), rows=ranges, left=3),
+    ]

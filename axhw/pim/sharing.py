@@ -1,0 +1,255 @@
+"""What sharing a periphery saves, measured in gates: groups of 1, 2, 4, 8 crossbars beside the published factors.
+
+    published        each of g crossbars has 0.2 + 0.8 / g of the energy and area of one on its own (arXiv 2602.10254,
+                     where the periphery is 80 % of an analog core)
+    area             area of the group / (g x area of a group of one)
+    energy           energy of a read in the group / that on g groups of one, which do one read together: the others of
+                     these wait meanwhile, with their clocks running
+    energy, stored   the same without the clock pins of weight registers: neither analog cells nor memories have any
+
+Energies hold the leakage of everything during a clock period, that of the group on both sides. What is shared and what
+is not comes from a second netlist in which the modules keep their boundaries; how much it differs from the first one,
+which all other figures are of, is part of the result.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from axhw.breakdown import ApartElement
+from axhw.characterize import characterize, code_digest
+from axhw.errors import AxhwError
+from axhw.hdl.pe.crossbar_group import CrossbarGroupSpec
+from axhw.measure import Conditions, area_um2
+from axhw.pim.parts import Part, dominant, parts_of
+from axhw.store import Store
+from axhw.synth.engines import Engine, find_engine
+from axhw.synth.libraries import DEFAULT, LibrarySource, load_library
+from axhw.synth.synthesis import SynthesisJob, to_rtlil
+
+CROSSBARS = (1, 2, 4, 8)
+_PERIPHERY = 0.8
+_ROOM = "crossbar_groups"
+# nW times ns is 1e-18 J.
+_FJ_PER_NW_NS = 1e-3
+
+
+def published_factor(crossbars: int) -> float:
+    """Energy and area of each of so many crossbars that share a periphery, by those of one on its own."""
+    return 1 - _PERIPHERY + _PERIPHERY / crossbars
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupCost:
+    """A group of crossbars in gates.
+
+    Attributes
+    ----------
+    name : str
+    crossbars, rows, columns : int
+    area_um2, period_ns, leakage_nw : float
+        Of the whole group; its shortest clock period.
+    read_fj : float
+        Dynamic energy of a read of one crossbar with everything around it, a read every cycle.
+    clock_fj : float
+        Of that, in the clock pins of flip-flops.
+    parts : mapping of str to Part
+        By module: ``crossbars`` for all of them, then what they share, and ``selection`` for the gates in between. An
+        operation is a read.
+    area_ratio, energy_ratio : float
+        The sum of the parts by the group's own figures.
+    verification : str
+        What was compared with the golden models.
+    """
+
+    name: str
+    crossbars: int
+    rows: int
+    columns: int
+    area_um2: float
+    period_ns: float
+    leakage_nw: float
+    read_fj: float
+    clock_fj: float
+    parts: Mapping[str, Part]
+    area_ratio: float
+    energy_ratio: float
+    verification: str
+
+    @property
+    def shared_area(self) -> float:
+        """Share of the area that is not in the crossbars."""
+        return 1 - self.parts["crossbars"].area_um2 / sum(part.area_um2 for part in self.parts.values())
+
+    @property
+    def shared_energy(self) -> float:
+        """Share of the energy of a read that is not spent in the crossbars."""
+        return 1 - self.parts["crossbars"].energy_fj / sum(part.energy_fj for part in self.parts.values())
+
+    def slot_fj(self, *, groups: int, period_ns: float, stored: bool = False) -> float:
+        """Energy of a slot in which one of so many such groups reads and the others wait.
+
+        Parameters
+        ----------
+        period_ns : float
+            Of the clock, for leakage.
+        stored : bool
+            Leave the clock pins of weight registers out.
+        """
+        weights = self.parts["crossbars"].clock_fj if stored else 0.0
+        read, waiting = self.read_fj - weights, self.clock_fj - weights
+        return read + (groups - 1) * waiting + groups * self.leakage_nw * period_ns * _FJ_PER_NW_NS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sharing:
+    """Groups that differ in the number of crossbars alone.
+
+    Attributes
+    ----------
+    single : GroupCost
+        That of one crossbar.
+    groups : tuple of GroupCost
+    """
+
+    single: GroupCost
+    groups: tuple[GroupCost, ...]
+
+    def area_factor(self, group: GroupCost) -> float:
+        """Area of each crossbar with its share of the periphery, by that of one on its own."""
+        return group.area_um2 / (group.crossbars * self.single.area_um2)
+
+    def energy_factor(self, group: GroupCost, *, stored: bool = False) -> float:
+        """Energy of a read, by that on as many groups of one which do one read together."""
+        own = group.slot_fj(groups=1, period_ns=group.period_ns, stored=stored)
+        return own / self.single.slot_fj(groups=group.crossbars, period_ns=group.period_ns, stored=stored)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A row for each group, as JSON values."""
+        return [
+            {
+                "name": group.name,
+                "crossbars": group.crossbars,
+                "area_um2": group.area_um2,
+                "area_per_crossbar_um2": group.area_um2 / group.crossbars,
+                "period_ns": group.period_ns,
+                "read_fj": group.read_fj,
+                "clock_fj": group.clock_fj,
+                "leakage_nw": group.leakage_nw,
+                "shared_area": group.shared_area,
+                "shared_energy": group.shared_energy,
+                "area_factor": self.area_factor(group),
+                "energy_factor": self.energy_factor(group),
+                "energy_factor_stored": self.energy_factor(group, stored=True),
+                "published_factor": published_factor(group.crossbars),
+                "dominant_area": dominant(group.parts, "area_um2"),
+                "dominant_energy": dominant(group.parts, "energy_fj"),
+                "parts": {name: dataclasses.asdict(part) for name, part in group.parts.items()},
+                "area_ratio": group.area_ratio,
+                "energy_ratio": group.energy_ratio,
+                "verification": group.verification,
+            }
+            for group in self.groups
+        ]
+
+
+def measure_sharing(spec: CrossbarGroupSpec, *, crossbars: Sequence[int] = CROSSBARS, **flow: Any) -> Sharing:
+    """Groups of several sizes in gates, from the store or made, proved and measured.
+
+    Parameters
+    ----------
+    spec : CrossbarGroupSpec
+        All but the number of crossbars.
+    crossbars : sequence of int
+    **flow
+        As `measure_group` takes it.
+
+    Raises
+    ------
+    AxhwError
+        For no number of crossbars, and as `measure_group` does.
+    """
+    if not crossbars:
+        raise AxhwError("Expected at least one number of crossbars that share a periphery, found none.")
+    sizes = dict.fromkeys((1, *crossbars))
+    costs = {count: measure_group(dataclasses.replace(spec, crossbars=count), **flow) for count in sizes}
+    return Sharing(single=costs[1], groups=tuple(costs[count] for count in crossbars))
+
+
+def measure_group(
+    spec: CrossbarGroupSpec,
+    *,
+    library: LibrarySource | None = None,
+    engine: Engine | None = None,
+    store: Store | None = None,
+    conditions: Conditions | None = None,
+    threads: int | None = None,
+    stage: Callable[[str], None] = lambda name: None,
+) -> GroupCost:
+    """A group in gates: made, proved and measured as `axhw.characterize.characterize` does, and by its modules.
+
+    Raises
+    ------
+    AxhwError
+        If it cannot be synthesised or measured.
+    VerificationError
+        If the gates are not what the golden models say.
+    """
+    library = load_library(DEFAULT) if library is None else library
+    engine = find_engine() if engine is None else engine
+    store = Store.default() if store is None else store
+    conditions = Conditions() if conditions is None else conditions
+    record = characterize(
+        spec,
+        library=library,
+        engine=engine,
+        store=store,
+        conditions=conditions,
+        threads=threads,
+        stage=lambda name: stage(f"{spec.name}: {name}"),
+    )
+    cost = record.circuit_cost
+    job = SynthesisJob(
+        name=spec.name,
+        rtlil=to_rtlil(spec.component(), name=spec.name),
+        liberty=library.text,
+        engine=engine,
+        kept=tuple(name for names in spec.parts.values() for name in names),
+    )
+    key = hashlib.sha256(json.dumps([job.key, dataclasses.asdict(conditions), code_digest()]).encode()).hexdigest()
+
+    def measured() -> dict[str, Any]:
+        stage(f"{spec.name}: parts")
+        apart = ApartElement.of(
+            spec, store.synthesise(job), wire_load=cost.wire_load, library=library.cells, conditions=conditions
+        )
+        energy = apart.energy(threads=threads)
+        # That of an element is divided by its products.
+        parts = parts_of(apart.netlist, library.cells, energy, spec.parts, operations=spec.operations)
+        return {
+            "area_ratio": area_um2(apart.netlist, library.cells) / cost.area_um2,
+            "energy_ratio": energy.dynamic_fj / cost.energy_fj,
+            "parts": {name: dataclasses.asdict(part) for name, part in parts.items()},
+        }
+
+    figures = store.remember(_ROOM, key, measured)
+    return GroupCost(
+        name=spec.name,
+        crossbars=spec.crossbars,
+        rows=spec.rows,
+        columns=spec.columns,
+        area_um2=cost.area_um2,
+        period_ns=cost.delay_ns,
+        leakage_nw=cost.leakage_nw,
+        read_fj=cost.energy_fj * spec.operations,
+        clock_fj=cost.clock_fj * spec.operations,
+        parts={name: Part(**part) for name, part in figures["parts"].items()},
+        area_ratio=figures["area_ratio"],
+        energy_ratio=figures["energy_ratio"],
+        verification=record.verification.method,
+    )
