@@ -44,7 +44,8 @@ def test_reproduce(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     # Programming noise at its largest costs more than all digital experts.
     noisy = [row for row in means if row["magnitude"] == 3.0 and row["digital_pct"] == 0 and row["analog"] == "all"]
     assert all(row["rise_nats"] > 0 for row in noisy)
-    (digital,) = [row for row in means if row["digital_pct"] == 100 and row["multiplier"] == "float32"]
+    experts = [row for row in means if row["analog"] == "experts"]
+    (digital,) = [row for row in experts if row["digital_pct"] == 100 and row["multiplier"] == "float32"]
     assert digital["rise_nats"] == 0
     assert digital["perplexity"] == model["perplexity"]
     for row in document["policies"]:
