@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from axhw.cli import pim_simulate, pim_units
+from axhw.cli import pim_schedule, pim_simulate, pim_units
 
 
 @click.group("pim")
@@ -13,5 +13,6 @@ def command() -> None:
 
 
 command.add_command(pim_simulate.command)
+command.add_command(pim_schedule.command)
 command.add_command(pim_units.sharing)
 command.add_command(pim_units.go_cache)

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from axhw.errors import AxhwError
 from axhw.pim.choices import Choices
-from axhw.pim.schedule import Loads
+from axhw.pim.schedule import Loads, Mode
 
 PUBLISHED = ("U1", "U2", "S2", "U4", "S4")
 """Groupings of arXiv 2602.10254."""
@@ -117,7 +117,9 @@ def sorted_grouping(expert_loads: npt.ArrayLike, size: int) -> Grouping:
     return Grouping(name=f"S{size}", groups=_rows(np.concatenate([low, high], axis=1)))
 
 
-def named_grouping(name: str, choices: Choices, *, rng: np.random.Generator, parts: int = 1) -> Grouping:
+def named_grouping(
+    name: str, choices: Choices, *, rng: np.random.Generator, mode: Mode = "any_order", parts: int = 1
+) -> Grouping:
     """A grouping by its name, made for choices.
 
     Parameters
@@ -127,9 +129,9 @@ def named_grouping(name: str, choices: Choices, *, rng: np.random.Generator, par
     choices : Choices
         What loads and conflicts are counted on.
     rng : numpy.random.Generator
-        For C alone.
+    mode : {"any_order", "token_order"}
     parts : int
-        For C alone, see `axhw.pim.coactivation.coactivation_grouping`.
+        These three for C alone, see `axhw.pim.coactivation.coactivation_grouping`.
 
     Raises
     ------
@@ -144,7 +146,7 @@ def named_grouping(name: str, choices: Choices, *, rng: np.random.Generator, par
     # Compiled code takes long to import.
     from axhw.pim.coactivation import coactivation_grouping
 
-    return coactivation_grouping(choices, size, rng=rng, parts=parts)
+    return coactivation_grouping(choices, size, rng=rng, mode=mode, parts=parts)
 
 
 def parsed_name(name: str) -> tuple[str, int]:

@@ -25,7 +25,7 @@ from axhw.pim.published_schedules import compact, rescheduled
 from axhw.pim.queues import Queues, count_transfers, queues_of, slots_of
 from axhw.pim.schedule import IDLE, Loads, Schedule, check_loads, least_cycles
 
-MOST_SWEEPS, LEAST_SWEEPS = 1000, 20
+MOST_SWEEPS, LEAST_SWEEPS = 2000, 20
 ENTRIES_MOVED = 1 << 23
 """How many entries are moved by default: a sweep moves all of them."""
 
@@ -44,7 +44,7 @@ def in_order(
     loads : int64 array, shape (tokens, groups)
     rng : numpy.random.Generator
     sweeps : int, optional
-        How often each queue is moved. By default 1000, and less for long traces, so that 10^5 tokens take seconds.
+        How often each queue is moved. By default 2000, and less for long traces, so that 10^5 tokens take seconds.
     cycles : int, optional
         How long the schedule is. By default as the longest queue, which no schedule is shorter than; more cycles save
         transfers.
@@ -60,7 +60,9 @@ def in_order(
     if sweeps is None:
         sweeps = min(MOST_SWEEPS, max(LEAST_SWEEPS, ENTRIES_MOVED // int(loads.sum())))
     queues = queues_of(loads)
-    found = _annealed(queues, length, sweeps, rng)
+    # The longest first: what has most pauses to choose from comes last, when most others are there.
+    order = np.argsort(-loads.sum(axis=0), kind="stable")
+    found = _annealed(queues, order, length, sweeps, rng)
     published = (
         np.pad(made.slots, ((0, length - shortest), (0, 0)), constant_values=IDLE)
         for made in (rescheduled(loads), compact(loads))
@@ -89,19 +91,19 @@ def checked_cycles(cycles: int | None, shortest: int) -> int:
 
 
 @njit(cache=True)
-def _annealed(queues: Queues, cycles: int, sweeps: int, rng: Any) -> Any:
-    """Cycle of each entry."""
-    groups = len(queues.first) - 1
+def _annealed(queues: Queues, order: Any, cycles: int, sweeps: int, rng: Any) -> Any:
+    """Cycle of each entry; groups are placed in this order at first, which is changed."""
     cycle = np.full(len(queues.token), IDLE, np.int64)
-    # The longest first: what has most pauses to choose from comes last, when most others are there.
-    for group in np.argsort(queues.first[:-1] - queues.first[1:]):
+    for group in order:
         _move(queues, group, cycle, cycles, 0.0, rng)
     best = cycle.copy()
     fewest = count_transfers(queues, cycle)
     for sweep in range(sweeps):
         noise = _NOISE * (1 - (sweep + 1) / sweeps)
-        for group in rng.permutation(groups):
-            _move(queues, group, cycle, cycles, noise, rng)
+        for i in range(len(order) - 1, -1, -1):
+            j = int(rng.random() * (i + 1))
+            order[i], order[j] = order[j], order[i]
+            _move(queues, order[i], cycle, cycles, noise, rng)
         found = count_transfers(queues, cycle)
         if found < fewest:
             fewest = found

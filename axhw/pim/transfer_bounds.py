@@ -24,11 +24,14 @@ from axhw.pim.ordered_schedule import checked_cycles
 from axhw.pim.schedule import IDLE, Loads, check_loads, least_cycles, least_transfers
 
 IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
 
 MOST_COSTS = 1 << 27
 """Costs that are kept at most: one for each cluster, token and cycle."""
 
-_PATIENCE = 15
+# Of the volume algorithm: weight of the newest choices in their mean, and when steps become smaller by how much.
+_NEWEST = 0.03
+_PATIENCE = 10
 _SHRINK = 0.8
 _LEAST_STEP = 1e-3
 _TOLERANCE = 1e-6
@@ -113,38 +116,43 @@ def _clusters(loads: Loads, cycles: int, states: int) -> list[Loads]:
     return [loads[:, groups] for groups in clusters]
 
 
-def _divided(clusters: list[Loads], free: npt.NDArray[np.bool_], target: float, rounds: int) -> float:
+def _divided(clusters: list[Loads], free: BoolArray, target: float, rounds: int) -> float:
     """The largest sum of cheapest ways found."""
     cycles = free.shape[1]
     lattices = [Lattice.of(loads, cycles) for loads in clusters]
     has = np.array([loads.any(axis=1) for loads in clusters])
-    cost: CostArray = np.where(has, 1.0 / np.maximum(has.sum(axis=0), 1), 0.0)[:, :, None] * ~free
+    even = np.where(has, 1.0 / np.maximum(has.sum(axis=0), 1), 0.0)
+    cost: CostArray = even[:, :, None] * ~free
+    centre, mean, seen = cost.copy(), np.zeros_like(cost), np.zeros_like(free)
     best, step, waited = 0.0, 1.0, 0
     for _ in range(rounds):
-        total, chosen = 0.0, []
+        total = 0.0
+        mean *= 1 - _NEWEST
         for number, lattice in enumerate(lattices):
             paid, slots = lattice.way(cost[number])
             total += paid
             cycle, queue = np.nonzero(slots != IDLE)
-            chosen.append(np.unique(slots[cycle, queue] * np.int64(cycles) + cycle))
+            chosen = np.zeros_like(free)
+            chosen[slots[cycle, queue], cycle] = True
+            mean[number][chosen] += _NEWEST
+            seen |= chosen
         waited += 1
         if total > best + _TOLERANCE:
             best, waited = total, 0
+            centre[:, seen] = cost[:, seen]
         if waited > _PATIENCE:
             step, waited = step * _SHRINK, 0
         if len(lattices) == 1 or step < _LEAST_STEP or best > target - 1 + _TOLERANCE:
             break
         # What a cluster chose costs it more from now on, and the others less.
-        growth = step * (target - total) / sum(map(len, chosen))
-        for number, pairs in enumerate(chosen):
-            cost[number].reshape(-1)[pairs] += growth
-        pairs = np.unique(np.concatenate(chosen))
-        flat = cost.reshape(len(lattices), -1)
-        flat[:, pairs] = np.where(free.ravel()[pairs], 0.0, _on_simplex(flat[:, pairs], has[:, pairs // cycles]))
+        token, cycle = np.nonzero(seen & ~free)
+        slope = mean[:, token, cycle]
+        moved = centre[:, token, cycle] + step * (target - best) / (slope**2).sum() * slope
+        cost[:, token, cycle] = _on_simplex(moved, has[:, token])
     return best
 
 
-def _on_simplex(cost: CostArray, has: npt.NDArray[np.bool_]) -> CostArray:
+def _on_simplex(cost: CostArray, has: BoolArray) -> CostArray:
     """The nearest costs, column by column, that are not negative and add up to no more than 1, where there are any."""
     ordered = -np.sort(-np.where(has, cost, -np.inf), axis=0)
     sums = np.cumsum(np.where(np.isfinite(ordered), ordered, 0.0), axis=0)
