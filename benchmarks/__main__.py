@@ -33,6 +33,7 @@ BENCHMARKS = {
     "search": "search",
     "analog_tiles": "analog-tiles",
     "pim_simulation": "pim-simulation",
+    "schedules": "schedules",
 }
 """Module of each benchmark and the report it makes; what it prints is Markdown if it says so by ``MARKDOWN``."""
 

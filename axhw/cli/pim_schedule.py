@@ -21,7 +21,7 @@ from axhw.pim.schedule import Loads, Mode, Schedule, least_cycles
 
 _GROUPINGS = ("U1", "U2", "S2", "C2", "U4", "S4", "C4")
 _SYNTHETIC = "synthetic"
-_TRAINING_PARTS = 4
+_TRAINING_PARTS = 8
 _TABLE, _DOCUMENT, _SLOTS = "schedules.csv", "schedules.json", "schedule.npz"
 _COUNTS, _GANTT = "schedules", "schedule"  # figures
 

@@ -124,7 +124,18 @@ def sharing(
 
 
 def _print_sharing(found: Sharing) -> None:
-    headings = ("area", "period", "read", "clock", "shared area", "area factor", "energy factor", "stored", "published")
+    headings = (
+        "area",
+        "period",
+        "read",
+        "clock",
+        "shared area",
+        "area factor",
+        "energy factor",
+        "stored",
+        "held",
+        "published",
+    )
     table = plain_table("group", *headings)
     for group in found.groups:
         table.add_row(
@@ -137,13 +148,17 @@ def _print_sharing(found: Sharing) -> None:
             f"{found.area_factor(group):.3f}",
             f"{found.energy_factor(group):.3f}",
             f"{found.energy_factor(group, stored=True):.3f}",
+            f"{found.energy_factor(group, held=True):.3f}",
             f"{published_factor(group.crossbars):.3f}",
         )
     console = stdout()
     console.print(table)
     for group in found.groups:
         console.print(f"{group.name}: {_most(group.parts)}", highlight=False)
-    console.print("[dim]stored: energy factor without the clock pins of weight registers[/dim]")
+    console.print(
+        "[dim]energy factor: crossbars in random order; stored: without the clock pins of weight registers; held: "
+        "reads of a crossbar follow each other[/dim]"
+    )
 
 
 def _most(parts: Mapping[str, Part]) -> str:

@@ -26,7 +26,7 @@ from axhw.pim.queues import Queues, count_transfers, queues_of, slots_of
 from axhw.pim.schedule import IDLE, Loads, Schedule, check_loads, least_cycles
 
 MOST_SWEEPS, LEAST_SWEEPS = 2000, 20
-ENTRIES_MOVED = 1 << 23
+ENTRIES_MOVED = 1 << 24
 """How many entries are moved by default: a sweep moves all of them."""
 
 # Of the worth of savings at first: nearly all of them then count less than doubly, some next to nothing.

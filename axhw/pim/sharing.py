@@ -6,6 +6,8 @@
     energy           energy of a read in the group / that on g groups of one, which do one read together: the others of
                      these wait meanwhile, with their clocks running
     energy, stored   the same without the clock pins of weight registers: neither analog cells nor memories have any
+    energy, held     the same where reads of a crossbar follow each other: a change takes the inputs away from one
+                     crossbar and gives another one its own, and shared multipliers get other weights
 
 Energies hold the leakage of everything during a clock period, that of the group on both sides. What is shared and what
 is not comes from a second netlist in which the modules keep their boundaries; how much it differs from the first one,
@@ -25,11 +27,18 @@ from axhw.breakdown import ApartElement
 from axhw.characterize import characterize, code_digest
 from axhw.errors import AxhwError
 from axhw.hdl.pe.crossbar_group import CrossbarGroupSpec
-from axhw.measure import Conditions, area_um2
+from axhw.measure import Conditions, area_um2, total_activity
 from axhw.pim.parts import Part, dominant, parts_of
+from axhw.sim.crossbar_group import MappedGroup, group_values
+from axhw.sim.operands import uniform
+from axhw.sim.timed import timed_activity
 from axhw.store import Store
+from axhw.synth.cost import Cost
 from axhw.synth.engines import Engine, find_engine
+from axhw.synth.liberty.library import CellLibrary
 from axhw.synth.libraries import DEFAULT, LibrarySource, load_library
+from axhw.synth.netlist import Netlist, levelize
+from axhw.synth.power import measure_energy
 from axhw.synth.synthesis import SynthesisJob, to_rtlil
 
 CROSSBARS = (1, 2, 4, 8)
@@ -55,7 +64,10 @@ class GroupCost:
     area_um2, period_ns, leakage_nw : float
         Of the whole group; its shortest clock period.
     read_fj : float
-        Dynamic energy of a read of one crossbar with everything around it, a read every cycle.
+        Dynamic energy of a read of one crossbar with everything around it, a read every cycle, crossbars in random
+        order.
+    held_fj : float
+        The same where one crossbar is read all the time.
     clock_fj : float
         Of that, in the clock pins of flip-flops.
     parts : mapping of str to Part
@@ -75,6 +87,7 @@ class GroupCost:
     period_ns: float
     leakage_nw: float
     read_fj: float
+    held_fj: float
     clock_fj: float
     parts: Mapping[str, Part]
     area_ratio: float
@@ -91,7 +104,7 @@ class GroupCost:
         """Share of the energy of a read that is not spent in the crossbars."""
         return 1 - self.parts["crossbars"].energy_fj / sum(part.energy_fj for part in self.parts.values())
 
-    def slot_fj(self, *, groups: int, period_ns: float, stored: bool = False) -> float:
+    def slot_fj(self, *, groups: int, period_ns: float, stored: bool = False, held: bool = False) -> float:
         """Energy of a slot in which one of so many such groups reads and the others wait.
 
         Parameters
@@ -100,9 +113,11 @@ class GroupCost:
             Of the clock, for leakage.
         stored : bool
             Leave the clock pins of weight registers out.
+        held : bool
+            Reads of a crossbar follow each other.
         """
         weights = self.parts["crossbars"].clock_fj if stored else 0.0
-        read, waiting = self.read_fj - weights, self.clock_fj - weights
+        read, waiting = (self.held_fj if held else self.read_fj) - weights, self.clock_fj - weights
         return read + (groups - 1) * waiting + groups * self.leakage_nw * period_ns * _FJ_PER_NW_NS
 
 
@@ -124,10 +139,10 @@ class Sharing:
         """Area of each crossbar with its share of the periphery, by that of one on its own."""
         return group.area_um2 / (group.crossbars * self.single.area_um2)
 
-    def energy_factor(self, group: GroupCost, *, stored: bool = False) -> float:
+    def energy_factor(self, group: GroupCost, *, stored: bool = False, held: bool = False) -> float:
         """Energy of a read, by that on as many groups of one which do one read together."""
-        own = group.slot_fj(groups=1, period_ns=group.period_ns, stored=stored)
-        return own / self.single.slot_fj(groups=group.crossbars, period_ns=group.period_ns, stored=stored)
+        own = group.slot_fj(groups=1, period_ns=group.period_ns, stored=stored, held=held)
+        return own / self.single.slot_fj(groups=group.crossbars, period_ns=group.period_ns, stored=stored, held=held)
 
     def rows(self) -> list[dict[str, Any]]:
         """A row for each group, as JSON values."""
@@ -139,6 +154,7 @@ class Sharing:
                 "area_per_crossbar_um2": group.area_um2 / group.crossbars,
                 "period_ns": group.period_ns,
                 "read_fj": group.read_fj,
+                "held_fj": group.held_fj,
                 "clock_fj": group.clock_fj,
                 "leakage_nw": group.leakage_nw,
                 "shared_area": group.shared_area,
@@ -146,6 +162,7 @@ class Sharing:
                 "area_factor": self.area_factor(group),
                 "energy_factor": self.energy_factor(group),
                 "energy_factor_stored": self.energy_factor(group, stored=True),
+                "energy_factor_held": self.energy_factor(group, held=True),
                 "published_factor": published_factor(group.crossbars),
                 "dominant_area": dominant(group.parts, "area_um2"),
                 "dominant_energy": dominant(group.parts, "energy_fj"),
@@ -214,13 +231,10 @@ def measure_group(
         stage=lambda name: stage(f"{spec.name}: {name}"),
     )
     cost = record.circuit_cost
-    job = SynthesisJob(
-        name=spec.name,
-        rtlil=to_rtlil(spec.component(), name=spec.name),
-        liberty=library.text,
-        engine=engine,
-        kept=tuple(name for names in spec.parts.values() for name in names),
+    whole = SynthesisJob(
+        name=spec.name, rtlil=to_rtlil(spec.component(), name=spec.name), liberty=library.text, engine=engine
     )
+    job = dataclasses.replace(whole, kept=tuple(name for names in spec.parts.values() for name in names))
     key = hashlib.sha256(json.dumps([job.key, dataclasses.asdict(conditions), code_digest()]).encode()).hexdigest()
 
     def measured() -> dict[str, Any]:
@@ -232,6 +246,9 @@ def measure_group(
         # That of an element is divided by its products.
         parts = parts_of(apart.netlist, library.cells, energy, spec.parts, operations=spec.operations)
         return {
+            "held_fj": _held_fj(
+                spec, store.synthesise(whole).netlist, cost, library.cells, conditions, threads=threads
+            ),
             "area_ratio": area_um2(apart.netlist, library.cells) / cost.area_um2,
             "energy_ratio": energy.dynamic_fj / cost.energy_fj,
             "parts": {name: dataclasses.asdict(part) for name, part in parts.items()},
@@ -247,9 +264,37 @@ def measure_group(
         period_ns=cost.delay_ns,
         leakage_nw=cost.leakage_nw,
         read_fj=cost.energy_fj * spec.operations,
+        held_fj=figures["held_fj"],
         clock_fj=cost.clock_fj * spec.operations,
         parts={name: Part(**part) for name, part in figures["parts"].items()},
         area_ratio=figures["area_ratio"],
         energy_ratio=figures["energy_ratio"],
         verification=record.verification.method,
     )
+
+
+def _held_fj(
+    spec: CrossbarGroupSpec,
+    netlist: Netlist,
+    cost: Cost,
+    library: CellLibrary,
+    conditions: Conditions,
+    *,
+    threads: int | None,
+) -> float:
+    """Dynamic energy of a read where one crossbar is read all the time."""
+    graph = levelize(netlist, library)
+    timing = conditions.timing(netlist, library, graph=graph, wire_load=cost.wire_load)
+    stream = uniform(spec.multiplier, pairs=conditions.pairs + 1, seed=conditions.seed)
+    values, _ = group_values(MappedGroup(netlist, graph, library, spec), stream, held=True)
+    activity = total_activity([timed_activity(graph, timing, part, threads=threads) for part in values])
+    energy = measure_energy(
+        netlist,
+        library,
+        timing,
+        rise=activity.rise,
+        fall=activity.fall,
+        operations=activity.pairs,
+        one_probability=activity.one_probability,
+    )
+    return energy.dynamic_fj

@@ -223,11 +223,18 @@ def group_replay(spec: CrossbarGroupSpec, *, module: str, sources: Mapping[str, 
     return stream_replay(stream, module=module, sources=sources), len(stream.inputs["rst"])
 
 
-def group_values(group: MappedGroup, stream: OperandStream) -> tuple[list[npt.NDArray[np.uint8]], str]:
+def group_values(
+    group: MappedGroup, stream: OperandStream, *, held: bool = False
+) -> tuple[list[npt.NDArray[np.uint8]], str]:
     """Settled values of the gates' sources at full throughput, for `axhw.sim.timed`.
 
     A read in every cycle, of a vector of its own, through one crossbar after the other in random order, each as often.
     Activations are the stream's first operands in their order, weights its second ones; a short stream is used again.
+
+    Parameters
+    ----------
+    held : bool
+        Read the same crossbar every time, as a schedule does that has a crossbar's tokens follow each other.
 
     Returns
     -------
@@ -250,14 +257,17 @@ def group_values(group: MappedGroup, stream: OperandStream) -> tuple[list[npt.ND
     streams = max(1, round(len(stream) / (spec.rows * count)))
     # The group fills first: a result comes as many cycles behind its request.
     order = np.random.default_rng(stream.seed or 0).permuted(np.arange(count + spec.latency) % spec.crossbars)
+    if held:
+        order = np.zeros_like(order)
     requests = Requests.of(token=np.arange(len(order)) % (1 << spec.tag_bits), crossbars=1 << order)
     vectors = np.resize(stream.a, (streams, len(order), spec.rows)).transpose(1, 2, 0)
     weights = np.resize(stream.b, (streams, spec.crossbars, spec.rows, spec.columns)).transpose(1, 2, 3, 0)
     run = FullSpeed.of(spec, requests, vectors=vectors, weights=weights)
     busy = slice(run.begin + spec.latency - 1, run.begin + len(order))
     found = run_clocked(group.netlist, group.graph, group.library, run.inputs)
+    which = "one crossbar" if held else f"{spec.crossbars} crossbars in random order"
     description = (
-        f"{streams * count} reads of {spec.crossbars} crossbars in random order, each of a vector of its own, with "
-        f"activations and weights of {stream.description}"
+        f"{streams * count} reads of {which}, each of a vector of its own, with activations and weights of "
+        f"{stream.description}"
     )
     return [found.source_values(number)[busy] for number in range(streams)], description

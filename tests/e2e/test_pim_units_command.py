@@ -11,7 +11,7 @@ import pytest
 Run = Callable[..., tuple[int, str, str]]
 Found = Callable[..., dict[str, Any]]
 
-SMALL = ("-m", "roup:width=4,p=1,r=1", "--rows", 2, "--columns", 1, "--depth", 2, "--pairs", 256)
+SMALL = ("-m", "roup:width=4,p=1,r=1", "--rows", 1, "--columns", 1, "--depth", 2, "--pairs", 256)
 CACHE = ("--experts", 2, "--kept", 2, "--score-bits", 3, "--tokens", 16, "--pairs", 256)
 
 needs_icarus = pytest.mark.skipif(shutil.which("iverilog") is None, reason="Icarus Verilog is not installed")
@@ -19,13 +19,13 @@ needs_icarus = pytest.mark.skipif(shutil.which("iverilog") is None, reason="Icar
 
 def test_sharing(run: Run, found: Found) -> None:
     groups = found("pim", "sharing", *SMALL, "--crossbars", "1,2")["groups"]
-    assert [group["name"] for group in groups] == ["roup4s_p1_r1_xg1_2x1_q2", "roup4s_p1_r1_xg2_2x1_q2"]
+    assert [group["name"] for group in groups] == ["roup4s_p1_r1_xg1_1x1_q2", "roup4s_p1_r1_xg2_1x1_q2"]
     assert [group["published_factor"] for group in groups] == pytest.approx([1.0, 0.6])
     assert groups[0]["area_factor"] == 1.0 > groups[1]["area_factor"] > 0.5
     assert set(groups[1]["parts"]) == {"crossbars", "scheduler", "driver", "accumulator", "selection"}
     code, out, _ = run("pim", "sharing", *SMALL, "--crossbars", "2")
     assert code == 0
-    assert "roup4s_p1_r1_xg2_2x1_q2: most area in the " in out
+    assert "roup4s_p1_r1_xg2_1x1_q2: most area in the " in out
     code, _, err = run("pim", "sharing", "--crossbars", "1;2")
     assert (code, err) == (2, "axhw: Expected numbers between commas for --crossbars, such as 1,2,4, found '1;2'.\n")
 
@@ -42,9 +42,9 @@ def test_go_cache(run: Run, found: Found) -> None:
 
 @needs_icarus
 def test_a_group_is_generated_and_verified(found: Found) -> None:
-    element = ("--element", "crossbar_group", "--crossbars", 2, "--rows", 2, "--columns", 1, "--depth", 2)
-    design = found("gen", *SMALL[:2], *element, "--multiply-in", "periphery", "--pairs", 256)
-    assert design["name"] == "roup4s_p1_r1_xg2_2x1_periphery_q2"
+    element = ("--element", "crossbar_group", "--crossbars", 2, "--rows", 1, "--columns", 1, "--depth", 2)
+    design = found("gen", *SMALL[:2], *element, "--multiply-in", "cells", "--pairs", 256)
+    assert design["name"] == "roup4s_p1_r1_xg2_1x1_q2"
     checks = found("verify", design["name"])
     assert checks["passed"]
     assert [check["level"] for check in checks["checks"]] == ["rtl", "gates"]

@@ -92,7 +92,7 @@ def test_few_conflicts_on_text_that_it_was_not_made_for() -> None:
     assert folder is not None
     trace = traced_layer(folder, layer=1, tokens=4096 + 512)
     new, known = trace.part(0, 512), trace.part(512, trace.tokens)
-    ours = coactivation_grouping(known, 4, rng=np.random.default_rng(0), parts=4).loads(new)
+    ours = coactivation_grouping(known, 4, rng=np.random.default_rng(0), parts=8).loads(new)
     others = sorted_grouping(known.expert_loads, 4).loads(new)
     assert least_cycles(ours) < 0.85 * least_cycles(others)
     assert least_transfers(ours) < 0.95 * least_transfers(others)

@@ -68,13 +68,12 @@ def mapped(spec: CrossbarGroupSpec, synthesis: Synthesis) -> MappedGroup:
 def test_small_groups(text, parameters, synthesised):
     spec, synthesis = synthesised(text, **parameters)
     group = mapped(spec, synthesis)
-    assert verify_group(group, seed=1, cycles=64).cycles == 64 * 256
+    assert verify_group(group, seed=1, cycles=48).cycles == 48 * 256
     table = extract_group_table(group)
     codes = spec.multiplier.operand_codes()
     np.testing.assert_array_equal(table.values, spec.multiplier.reference(codes[:, None], codes))
     assert table.netlist_sha256 == synthesis.netlist.sha256
     assert verify_requests(group, seed=2, table=table) > 0
-    assert verify_requests(group, seed=3, table=None) > 0
 
 
 def test_operands_are_in_order(synthesised):
@@ -93,7 +92,7 @@ def test_wrong_gates_are_found(synthesised):
     netlist = synthesis.netlist
     other = {"sg13g2_nand2_1": "sg13g2_nor2_1", "sg13g2_nor2_1": "sg13g2_nand2_1"}
     candidates = [number for number, instance in enumerate(netlist.instances) if instance.cell in other]
-    for number in np.random.default_rng(91).choice(candidates, 5, replace=False).tolist():
+    for number in np.random.default_rng(91).choice(candidates, 3, replace=False).tolist():
         instances = list(netlist.instances)
         instances[number] = dataclasses.replace(instances[number], cell=other[instances[number].cell])
         wrong = dataclasses.replace(netlist, instances=tuple(instances))
@@ -129,6 +128,10 @@ def test_a_workload_reads_in_every_cycle(synthesised):
         "uniform pairs, seed 92"
     )
     assert [part.shape for part in values] == [(65, len(group.graph.sources))] * 4
+    held, description = group_values(group, uniform(spec.multiplier, pairs=513, seed=92), held=True)
+    assert description.startswith("256 reads of one crossbar, each of a vector of its own")
+    assert [part.shape for part in held] == [part.shape for part in values]
+    assert any((one != other).any() for one, other in zip(held, values))
     with pytest.raises(AxhwError, match=r"^Expected reads of one cycle where energy is measured, .* found 2 in roup4s"):
         group_values(
             mapped(dataclasses.replace(spec, read_cycles=2), synthesis), uniform(spec.multiplier, pairs=64, seed=1)
