@@ -132,7 +132,8 @@ class Executor:
             return inputs[0] if node.name in self._fused else layer.on_codes(inputs[0], target)
         sources = tuple(codings.get(name) for name in node.inputs)
         if isinstance(layer, RealLayer) and target is not None and all(sources):
-            codes = layer.on_codes(tuple(source for source in sources if source is not None), target, *inputs)
+            known = tuple(source for source in sources if source is not None)
+            codes = layer.on_codes(known, target, *inputs, parameters=self._local[node.name])
             if codes is not None:
                 return codes
         reals = (_decoded(value, source) for value, source in zip(inputs, sources))

@@ -13,11 +13,12 @@ from axhw.errors import AxhwError
 from axhw.nn.layers.activations import Clip, Elementwise, Relu
 from axhw.nn.layers.base import Layer
 from axhw.nn.layers.joins import Add, AddLearned, Concat, Multiply, PrependToken, ScaleLearned
-from axhw.nn.layers.norms import BatchNorm2d, LayerNorm, Softmax
+from axhw.nn.layers.norms import BatchNorm2d, LayerNorm
 from axhw.nn.layers.pooling import AvgPool2d, GlobalAvgPool, MaxPool2d
 from axhw.nn.layers.products import Conv2d, Linear, MatMul, Sides
 from axhw.nn.layers.routing import Combine, Gate
 from axhw.nn.layers.shaping import Flatten, Pad, Reshape, Slice, Transpose
+from axhw.nn.layers.softmax import Softmax
 from axhw.train.routing import combined, gate_weights
 
 Tensors: TypeAlias = Mapping[str, torch.Tensor]

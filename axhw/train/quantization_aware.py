@@ -1,7 +1,8 @@
 """Quantisation-aware training: the integer network, computed in PyTorch, with gradients.
 
 The forward pass gives the integers of `axhw.nn.executor` for the network that `axhw.nn.quantizer` makes of the same
-weights and ranges; on a GPU softmax, layer norm and some gates are an exception, see `axhw.train.real_layers`.
+weights and ranges, on a CPU and on a GPU; how layers that compute in real values do that, see `axhw.train.real_layers`.
+While ranges still follow the activations, such layers are left to PyTorch.
 Backwards, rounding counts as the identity and saturation as a wall (straight-through estimator, Bengio et al. 2013).
 """
 
@@ -28,7 +29,7 @@ from axhw.train.codings import CodePlan, Codings
 from axhw.train.layers import forward
 from axhw.train.moving_ranges import MovingRanges
 from axhw.train.products import exact_sums, product_sums
-from axhw.train.real_layers import NumpyCodes
+from axhw.train.real_layers import CodeFunction, device_codes, numpy_codes
 from axhw.train.routing import combined, dense_inputs
 from axhw.train.table_maps import Approximation, table_maps
 from axhw.train.torch_model import GraphModule, to_network
@@ -88,7 +89,7 @@ class QuantizedModule(nn.Module):
         self._follows = False
         self._moving: MovingRanges | None = None
         self._codings: Codings | None = None
-        self._numpy: dict[str, NumpyCodes] = {}
+        self._exact: dict[str, CodeFunction] = {}
 
     @property
     def graph(self) -> Graph:
@@ -164,14 +165,14 @@ class QuantizedModule(nn.Module):
 
     def _current(self) -> Codings:
         if self._follows and self.training:
-            self._numpy = {}
+            self._exact = {}
             return self._plan.codings(self.limits)
         if self._codings is None or self._codings.tensors[INPUT].scale.device != self.limits.device:
             self._codings = self._plan.codings(self.limits)
-            self._numpy = {node.name: codes for node in self.graph if (codes := self._numpy_codes(node)) is not None}
+            self._exact = {node.name: codes for node in self.graph if (codes := self._exact_codes(node)) is not None}
         return self._codings
 
-    def _numpy_codes(self, node: Node) -> NumpyCodes | None:
+    def _exact_codes(self, node: Node) -> CodeFunction | None:
         assert self._codings is not None
         codings = self._codings.tensors
         exact = (
@@ -182,8 +183,10 @@ class QuantizedModule(nn.Module):
         if not all(name in codings for name in (*node.inputs, node.name)):
             return None
         sources = tuple(codings[name].quantization() for name in node.inputs)
-        codes = NumpyCodes(node, sources, codings[node.name].quantization(), self.limits.device)
-        return codes if codes.decides else None
+        target = codings[node.name].quantization()
+        if self.limits.device.type == "cpu":
+            return numpy_codes(node, sources, target)
+        return device_codes(node, sources, target, self.limits.device)
 
     def _run(
         self, node: Node, inputs: tuple[torch.Tensor, ...], codings: Codings, weights: Mapping[str, WeightCodes]
@@ -310,8 +313,8 @@ class QuantizedModule(nn.Module):
         codes: torch.Tensor = Encode.apply(result, target.scale, *limits)
         if self._moving is not None and isinstance(node.layer, Gate):
             self._moving.choose(node.name, codes != limits[0])
-        if node.name in self._numpy:
-            decided = self._numpy[node.name](*inputs, parameters=local)
+        if node.name in self._exact:
+            decided = self._exact[node.name](inputs, local)
             codes = codes + (torch.minimum(torch.maximum(decided, limits[1]), limits[2]) - codes).detach()
         return codes
 

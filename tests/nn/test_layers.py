@@ -13,9 +13,10 @@ from axhw.errors import AxhwError
 from axhw.nn.layers.activations import FUNCTIONS, Clip, Elementwise, Relu
 from axhw.nn.layers.base import Layer
 from axhw.nn.layers.joins import Add, AddLearned, Concat, Multiply, PrependToken, ScaleLearned
-from axhw.nn.layers.norms import BatchNorm2d, LayerNorm, Softmax
+from axhw.nn.layers.norms import BatchNorm2d, LayerNorm
 from axhw.nn.layers.pooling import AvgPool2d, GlobalAvgPool, MaxPool2d
 from axhw.nn.layers.shaping import Flatten, Pad, Reshape, Slice, Transpose
+from axhw.nn.layers.softmax import Softmax
 from axhw.nn.quantize import Quantization
 
 RNG = np.random.default_rng(11)
@@ -62,7 +63,7 @@ def test_functions_of_codes_decode_compute_and_encode(function: str) -> None:
     layer = Elementwise(function=function)
     codes = RNG.integers(0, 256, (3, 4), dtype=np.uint8)
     expected = OTHER.encode(layer.forward(AFFINE.decode(codes), parameters={}))
-    assert np.array_equal(layer.on_codes((AFFINE,), OTHER, codes), expected)
+    assert np.array_equal(layer.on_codes((AFFINE,), OTHER, codes, parameters={}), expected)
 
 
 def test_an_unknown_function_is_refused() -> None:
@@ -101,7 +102,7 @@ def test_the_global_mean_of_codes_is_within_a_rounding_of_that_of_the_values(
     height: int, width: int, seed: int
 ) -> None:
     codes = np.random.default_rng(seed).integers(0, 256, (2, 3, height, width), dtype=np.uint8)
-    found = GlobalAvgPool().on_codes((AFFINE,), OTHER, codes)
+    found = GlobalAvgPool().on_codes((AFFINE,), OTHER, codes, parameters={})
     exact = AFFINE.decode(codes).astype(np.float64).mean(axis=(2, 3), keepdims=True) / OTHER.scale + OTHER.zero_point
     assert np.abs(found - np.clip(exact, 0, 255)).max() <= 0.5 + 1e-4
 
@@ -142,7 +143,7 @@ def test_codes_are_added_as_their_values() -> None:
     b = RNG.integers(0, 256, (2, 3, 4, 4), dtype=np.uint8)
     output = Quantization.from_range(-3.0, 4.0, signed=False)
     expected = output.encode(AFFINE.decode(a) + OTHER.decode(b))
-    assert np.array_equal(Add().on_codes((AFFINE, OTHER), output, a, b), expected)
+    assert np.array_equal(Add().on_codes((AFFINE, OTHER), output, a, b, parameters={}), expected)
 
 
 def test_norms_normalise() -> None:

@@ -12,9 +12,9 @@ from axhw.nn.executor import Executor
 from axhw.nn.graph import INPUT, Builder, Graph
 from axhw.nn.layers.activations import Clip, Relu
 from axhw.nn.layers.joins import Add
-from axhw.nn.layers.norms import Softmax
 from axhw.nn.layers.products import Linear
 from axhw.nn.layers.shaping import Flatten
+from axhw.nn.layers.softmax import Softmax
 from axhw.nn.network import Network
 from axhw.nn.quantizer import quantize_network, range_sources
 

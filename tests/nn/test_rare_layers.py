@@ -9,9 +9,9 @@ import pytest
 
 from axhw.errors import AxhwError
 from axhw.nn.layers.base import RealLayer
-from axhw.nn.layers.norms import LogSoftmax
 from axhw.nn.layers.pairwise import Pairwise
 from axhw.nn.layers.reductions import Mean
+from axhw.nn.layers.softmax import LogSoftmax
 
 RNG = np.random.default_rng(0)
 

@@ -82,7 +82,7 @@ def test_one_expert_of_equal_coding_is_picked_as_it_is(
         rng.integers(low, high + 1, (weights[..., 0].size, 2, 3, 3)).astype(coding.dtype) for _ in range(experts)
     )
     chosen = chosen_of_all(codes, every, zero=int(gate.zero_point))
-    found = Combine().on_codes((gate, *(coding,) * experts), coding, codes, *chosen)
+    found = Combine().on_codes((gate, *(coding,) * experts), coding, codes, *chosen, parameters={})
     assert found is not None
     assert found.dtype == coding.dtype
     reals = Combine().forward(gate.decode(codes), *(coding.decode(x) for x in chosen), parameters={})
@@ -95,12 +95,15 @@ def test_codes_are_not_picked_where_that_would_not_be_the_sum() -> None:
     coding, other = (Quantization.from_range(-1.0, high, signed=True) for high in (1.0, 2.0))
     codes = gate.encode(np.array([[1.0, 0.0], [0.0, 1.0]], np.float32))
     rows = np.zeros((1, 4), np.int8)
-    assert Combine().on_codes((gate, coding, coding), coding, codes, rows, rows) is not None
-    assert Combine().on_codes((gate, coding, other), coding, codes, rows, rows) is None
+    assert Combine().on_codes((gate, coding, coding), coding, codes, rows, rows, parameters={}) is not None
+    assert Combine().on_codes((gate, coding, other), coding, codes, rows, rows, parameters={}) is None
     shared = gate.encode(np.array([[0.6, 0.4], [0.0, 1.0]], np.float32))
-    assert Combine().on_codes((gate, coding, coding), coding, shared, rows, np.zeros((2, 4), np.int8)) is None
+    assert (
+        Combine().on_codes((gate, coding, coding), coding, shared, rows, np.zeros((2, 4), np.int8), parameters={})
+        is None
+    )
     half = Quantization.from_range(0.0, 0.5, signed=True)
-    assert Combine().on_codes((half, coding, coding), coding, codes, rows, rows) is None
+    assert Combine().on_codes((half, coding, coding), coding, codes, rows, rows, parameters={}) is None
 
 
 def test_rows_are_numbered_image_by_image() -> None:

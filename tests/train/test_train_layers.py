@@ -11,10 +11,11 @@ from axhw.errors import AxhwError  # noqa: E402
 from axhw.nn.layers.activations import FUNCTIONS, Clip, Elementwise  # noqa: E402
 from axhw.nn.layers.base import Layer  # noqa: E402
 from axhw.nn.layers.joins import Add, AddLearned, Concat, Multiply, ScaleLearned  # noqa: E402
-from axhw.nn.layers.norms import BatchNorm2d, LayerNorm, Softmax  # noqa: E402
+from axhw.nn.layers.norms import BatchNorm2d, LayerNorm  # noqa: E402
 from axhw.nn.layers.pooling import AvgPool2d, GlobalAvgPool, MaxPool2d  # noqa: E402
 from axhw.nn.layers.products import Conv2d, Linear, MatMul  # noqa: E402
 from axhw.nn.layers.shaping import Flatten, Pad, Reshape, Slice, Transpose  # noqa: E402
+from axhw.nn.layers.softmax import Softmax  # noqa: E402
 from axhw.train.layers import FUNCTIONS as TORCH_FUNCTIONS  # noqa: E402
 from axhw.train.layers import forward  # noqa: E402
 

@@ -87,7 +87,9 @@ class Elementwise(RealLayer):
         values: Reals = FUNCTIONS[self.function](x, self.factor, self.offset).astype(x.dtype, copy=False)
         return values
 
-    def on_codes(self, codings: tuple[Quantization, ...], output: Quantization, *inputs: Codes) -> Codes:
+    def on_codes(
+        self, codings: tuple[Quantization, ...], output: Quantization, *inputs: Codes, parameters: Parameters
+    ) -> Codes:
         (coding,), (x,) = codings, inputs
         limits = np.iinfo(x.dtype)
         every = np.arange(limits.min, limits.max + 1).astype(x.dtype)

@@ -5,7 +5,8 @@ are logically channels-first and preferably channels-last in memory, so that a c
 
 `ProductLayer`   multiplies and adds: a product table can do its products, and its sums are requantised
 `CodeLayer`      keeps the values it is given (or cuts them off), so it works on codes as they are
-`RealLayer`      anything else: on codes it decodes, computes in float32 and encodes, as ONNX defines for QDQ graphs
+`RealLayer`      anything else: on codes it decodes, computes in float32 and encodes, as ONNX defines for QDQ graphs, or
+                 has a rule of its own that differs by less than that rounds
 """
 
 from __future__ import annotations
@@ -61,8 +62,12 @@ class CodeLayer(Layer):
 class RealLayer(Layer):
     """A layer that computes in real values."""
 
-    def on_codes(self, codings: tuple[Quantization, ...], output: Quantization, *inputs: Codes) -> Codes | None:
-        """The output codes where there is a faster way to what decoding, `forward` and encoding give, else None.
+    def on_codes(
+        self, codings: tuple[Quantization, ...], output: Quantization, *inputs: Codes, parameters: Parameters
+    ) -> Codes | None:
+        """The output codes where there is another way than decoding, `forward` and encoding, else None.
+
+        It is faster, or in whole numbers: the same bits on every machine.
 
         Parameters
         ----------
@@ -71,6 +76,7 @@ class RealLayer(Layer):
         output : Quantization
             Of the codes to be made.
         inputs : arrays of codes
+        parameters : mapping of str to array
         """
         return None
 

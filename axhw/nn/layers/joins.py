@@ -34,7 +34,9 @@ class Add(RealLayer):
         total: Reals = inputs[0] + inputs[1]
         return total
 
-    def on_codes(self, codings: tuple[Quantization, ...], output: Quantization, *inputs: Codes) -> Codes:
+    def on_codes(
+        self, codings: tuple[Quantization, ...], output: Quantization, *inputs: Codes, parameters: Parameters
+    ) -> Codes:
         return add_codes(*inputs, a_coding=codings[0].affine, b_coding=codings[1].affine, output=output.affine)
 
 

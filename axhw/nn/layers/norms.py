@@ -1,4 +1,8 @@
-"""Normalisations."""
+"""Normalisations.
+
+Mean and variance of codes are whole numbers over the number of features, so a layer norm of codes has the same bits on
+every machine, in whatever order it adds.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from axhw.emulate.codes import Codes
 from axhw.errors import AxhwError
 from axhw.nn.layers.base import Parameters, RealLayer, Reals, Shape
+from axhw.nn.quantize import Quantization
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +56,14 @@ class BatchNorm2d(RealLayer):
 
 @dataclass(frozen=True, kw_only=True)
 class LayerNorm(RealLayer):
-    """The last axis of `features` with mean 0 and variance 1, then a learnt factor and offset."""
+    """The last axis of `features` with mean 0 and variance 1, then a learnt factor and offset.
+
+    On codes c with the sums S of c and Q of c squared over n features, zero point taken off, scale s:
+
+        (n c - S) / sqrt(n Q - S S + epsilon n n / (s s))
+
+    the root in float64, its reciprocal rounded to float32, everything after it in float32.
+    """
 
     features: int
     epsilon: float = 1e-6
@@ -72,31 +85,27 @@ class LayerNorm(RealLayer):
         normal: Reals = centred / np.sqrt(variance + x.dtype.type(self.epsilon))
         return normal * parameters["weight"] + parameters["bias"]
 
+    def on_codes(
+        self, codings: tuple[Quantization, ...], output: Quantization, *inputs: Codes, parameters: Parameters
+    ) -> Codes:
+        (coding,), (x,) = codings, inputs
+        dtype: type[np.floating] = np.float32 if self.float32_is_exact(coding) else np.float64
+        centred = x.astype(dtype) - dtype(coding.zero_point)
+        total = centred.sum(axis=-1, keepdims=True)
+        squares = np.square(centred).sum(axis=-1, keepdims=True)
+        whole = self.features * squares.astype(np.float64) - np.square(total.astype(np.float64))
+        factor = (1 / np.sqrt(whole + self.floor(coding))).astype(np.float32)
+        normal = (self.features * centred - total).astype(np.float32, copy=False) * factor
+        normal *= parameters["weight"]
+        normal += parameters["bias"]
+        return output.encode(normal)
 
-@dataclass(frozen=True, kw_only=True)
-class Softmax(RealLayer):
-    """exp(x) over its sum on the last axis."""
+    def floor(self, coding: Quantization) -> float:
+        """epsilon n n / (s s): what is added to the variance, in units of codes times features."""
+        return self.epsilon * self.features**2 / float(coding.scale) ** 2
 
-    def output_shape(self, *shapes: Shape) -> Shape:
-        return shapes[0]
-
-    def forward(self, *inputs: Reals, parameters: Parameters) -> Reals:
-        (x,) = inputs
-        # The largest exponent is 0, so nothing overflows.
-        powers = np.exp(x - x.max(axis=-1, keepdims=True))
-        shares: Reals = powers / powers.sum(axis=-1, keepdims=True)
-        return shares
-
-
-@dataclass(frozen=True, kw_only=True)
-class LogSoftmax(RealLayer):
-    """The logarithm of a softmax on the last axis."""
-
-    def output_shape(self, *shapes: Shape) -> Shape:
-        return shapes[0]
-
-    def forward(self, *inputs: Reals, parameters: Parameters) -> Reals:
-        (x,) = inputs
-        below = x - x.max(axis=-1, keepdims=True)
-        logarithms: Reals = below - np.log(np.exp(below).sum(axis=-1, keepdims=True))
-        return logarithms
+    def float32_is_exact(self, coding: Quantization) -> bool:
+        """Whether sums of codes and of their squares are whole numbers that float32 has, whatever the codes are."""
+        low, high = coding.code_range
+        largest = max(high - int(coding.zero_point), int(coding.zero_point) - low)
+        return self.features * max(largest, 2) * largest <= 1 << 24

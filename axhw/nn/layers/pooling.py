@@ -135,7 +135,9 @@ class GlobalAvgPool(RealLayer):
         mean: Reals = x.mean(axis=(2, 3), keepdims=True) if x.ndim == 4 else x.mean(axis=1)
         return mean
 
-    def on_codes(self, codings: tuple[Quantization, ...], output: Quantization, *inputs: Codes) -> Codes:
+    def on_codes(
+        self, codings: tuple[Quantization, ...], output: Quantization, *inputs: Codes, parameters: Parameters
+    ) -> Codes:
         (coding,), (x,) = codings, inputs
         count = math.prod(x.shape[2:]) if x.ndim == 4 else x.shape[1]
         total = x.sum(axis=(2, 3), keepdims=True, dtype=np.int32) if x.ndim == 4 else x.sum(axis=1, dtype=np.int32)

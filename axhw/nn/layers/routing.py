@@ -15,6 +15,7 @@ import numpy.typing as npt
 from axhw.emulate.codes import Codes
 from axhw.errors import AxhwError
 from axhw.nn.layers.base import Parameters, RealLayer, Reals, Scalar, Shape
+from axhw.nn.layers.softmax import powers_of_codes, shares_of_powers
 from axhw.nn.quantize import Quantization
 
 # A weight that close to 1 changes no code of 8 bits.
@@ -26,7 +27,7 @@ class Gate(RealLayer):
     """Weights of the experts from their logits on the last axis: a softmax over the `k` largest, 0 elsewhere.
 
     Of equal logits the first counts as the larger. With k = 1 one weight is exactly 1; with all experts it is a
-    softmax.
+    softmax. On codes the softmax is that of `axhw.nn.layers.softmax`.
 
     Attributes
     ----------
@@ -48,14 +49,25 @@ class Gate(RealLayer):
 
     def forward(self, *inputs: Reals, parameters: Parameters) -> Reals:
         (x,) = inputs
+        # The largest exponent is 0, so nothing overflows, and the largest weight of all is never 0.
+        powers = np.where(self.chosen(x), np.exp(x - x.max(axis=-1, keepdims=True)), x.dtype.type(0))
+        weights: Reals = powers / powers.sum(axis=-1, keepdims=True)
+        return weights
+
+    def on_codes(
+        self, codings: tuple[Quantization, ...], output: Quantization, *inputs: Codes, parameters: Parameters
+    ) -> Codes:
+        (coding,), (x,) = codings, inputs
+        powers = np.where(self.chosen(x), powers_of_codes(x, coding), np.float32(0))
+        return output.encode(shares_of_powers(powers))
+
+    def chosen(self, x: npt.NDArray[np.number]) -> npt.NDArray[np.bool_]:
+        """Whether each expert is chosen, by real values or codes."""
         experts = np.arange(x.shape[-1])
         first, second = x[..., :, None], x[..., None, :]
         larger = (second > first) | ((second == first) & (experts < experts[:, None]))
-        chosen = larger.sum(axis=-1) < self.k
-        # The largest exponent is 0, so nothing overflows, and the largest weight of all is never 0.
-        powers = np.where(chosen, np.exp(x - x.max(axis=-1, keepdims=True)), x.dtype.type(0))
-        weights: Reals = powers / powers.sum(axis=-1, keepdims=True)
-        return weights
+        among: npt.NDArray[np.bool_] = larger.sum(axis=-1) < self.k
+        return among
 
 
 @dataclass(frozen=True)
@@ -90,7 +102,9 @@ class Combine(RealLayer):
                 total[rows] += weight * x
         return total.reshape(*weights.shape[:-1], *total.shape[1:])
 
-    def on_codes(self, codings: tuple[Quantization, ...], output: Quantization, *inputs: Codes) -> Codes | None:
+    def on_codes(
+        self, codings: tuple[Quantization, ...], output: Quantization, *inputs: Codes, parameters: Parameters
+    ) -> Codes | None:
         """Codes picked, where each row has one expert of weight 1 whose codes mean what those of the output do."""
         (gate, *others), (weights, *experts) = codings, inputs
         chosen = weights != gate.zero_point

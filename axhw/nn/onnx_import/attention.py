@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from axhw.errors import AxhwError
-from axhw.nn.layers.norms import Softmax
 from axhw.nn.layers.products import MatMul
+from axhw.nn.layers.softmax import Softmax
 from axhw.nn.onnx_import.call import Call, Handler
 from axhw.nn.onnx_import.shaping import transposed
 from axhw.nn.onnx_import.values import Tensor, Value

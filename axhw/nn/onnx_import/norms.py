@@ -9,8 +9,9 @@ import numpy as np
 
 from axhw.errors import AxhwError
 from axhw.nn.layers.base import Layer
-from axhw.nn.layers.norms import BatchNorm2d, LayerNorm, LogSoftmax, Softmax
+from axhw.nn.layers.norms import BatchNorm2d, LayerNorm
 from axhw.nn.layers.shaping import Transpose
+from axhw.nn.layers.softmax import LogSoftmax, Softmax
 from axhw.nn.onnx_import.call import Call, Handler
 from axhw.nn.onnx_import.values import Tensor, Value
 

@@ -7,9 +7,10 @@ from axhw.nn.graph import Builder, Graph
 from axhw.nn.layers.activations import Elementwise
 from axhw.nn.layers.base import Shape
 from axhw.nn.layers.joins import Add, AddLearned, PrependToken
-from axhw.nn.layers.norms import LayerNorm, Softmax
+from axhw.nn.layers.norms import LayerNorm
 from axhw.nn.layers.products import Conv2d, Linear, MatMul
 from axhw.nn.layers.shaping import Reshape, Slice, Transpose
+from axhw.nn.layers.softmax import Softmax
 
 
 def vit(
