@@ -10,6 +10,7 @@ import pytest
 from axhw.experiments.axmoe.assignments import gains
 from axhw.experiments.axmoe.claims import (
     BEATS,
+    BEATS_AS_IS,
     BIAS,
     COLLAPSE,
     DENSE_RESILIENT,
@@ -76,7 +77,7 @@ def test_every_claim_is_there_or_missing() -> None:
     everything = found([*DENSE, *network("resnet20_hard4", 30, 60)], recovering=("resnet20",))
     rows, missing = claims(everything)
     texts = [row.claim for row in rows] + [row["claim"] for row in missing]
-    assert len(texts) == len(set(texts)) == 9
+    assert len(texts) == len(set(texts)) == 10
     assert claims(found([]))[0] == []
     assert lacks(found([]))[TRANSFORMERS] == "a transformer with and without experts"
 
@@ -150,6 +151,13 @@ def test_experts_beat_dense_at_equal_cost() -> None:
     costly = retrained("resnet20_soft4", (1, 1))
     assert not by_text(found([*dense, *costly]), BEATS).met, "Dense is exact at that cost"
     assert BEATS in lacks(found(costly))
+
+
+def test_experts_beat_dense_as_they_are() -> None:
+    assert by_text(found([*DENSE, *network("resnet20_hard4", 9, 18)]), BEATS_AS_IS).met
+    assert not by_text(found([*DENSE, *network("resnet20_hard4", 4.5, 19.5)]), BEATS_AS_IS).met
+    # Dense with 1KVA costs less than Soft with 1L2L.
+    assert not by_text(found([*DENSE, *network("resnet20_soft4", 5, 5)]), BEATS_AS_IS).met
 
 
 def test_topologies_are_compared_with_the_circuits_they_share() -> None:
