@@ -34,6 +34,7 @@ BENCHMARKS = {
     "analog_tiles": "analog-tiles",
     "pim_simulation": "pim-simulation",
     "schedules": "schedules",
+    "pim_area": "pim-area",
 }
 """Module of each benchmark and the report it makes; what it prints is Markdown if it says so by ``MARKDOWN``."""
 

@@ -159,7 +159,7 @@ def hybrid(
         dac_bits=None if no_converters else dac_bits,
         adc_bits=None if no_converters else adc_bits,
     )
-    table = None if multiplier is None else _table(multiplier)
+    table = None if multiplier is None else signed_table(multiplier)
     dense = DENSE if dense_analog else frozenset()
     return bench.hybrid(tiles=tiles, k=k, output_range=output_range, table=table, dense=dense)
 
@@ -174,7 +174,8 @@ def bench_row(bench: Bench) -> dict[str, Any]:
     }
 
 
-def _table(multiplier: str) -> Table:
+def signed_table(multiplier: str) -> Table:
+    """Products of a multiplier as users name it, refused unless its operands are signed."""
     found = named_multiplier(multiplier, Store.default())
     if not found.spec.signed:
         raise AxhwError(f"Expected a multiplier of signed operands for experts, found {found.name}.")

@@ -9,11 +9,14 @@ from typing import Any
 
 import click
 
+from axhw.analog.technology import SCALED_TO_14_NM
 from axhw.cli.options import json_option, print_json
 from axhw.cli.tables import plain_table, stdout
 from axhw.evaluation import write_rows
 from axhw.files import output_folder
 from axhw.pim.accounting import ACCOUNTINGS, accounting_of
+from axhw.pim.area import ChipArea, chip_area, kept_tokens
+from axhw.pim.configurations import CONFIGURATIONS, configured
 from axhw.pim.model import MODELS, find_model
 from axhw.pim.simulator import Phase, Run, simulate
 from axhw.pim.workload import Workload
@@ -39,6 +42,13 @@ _STEPS = "pim-steps.csv"
     show_default=True,
     help="What is counted: as the published simulator does, or everything.",
 )
+@click.option(
+    "--parameters",
+    type=click.Choice(CONFIGURATIONS),
+    default="published",
+    show_default=True,
+    help="Hardware: the published one, with its control in gates, or crossbars in gates too.",
+)
 @click.option("--group", type=click.IntRange(min=1), default=1, show_default=True, help="Experts at a periphery.")
 @click.option("--uncached", is_flag=True, help="Simulate it without caches too, and say what they are worth.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the experts chosen.")
@@ -51,6 +61,7 @@ def command(
     no_kv_cache: bool,
     no_go_cache: bool,
     accounting: str,
+    parameters: str,
     group: int,
     uncached: bool,
     seed: int,
@@ -74,17 +85,26 @@ def command(
         seed=seed,
     )
     counted = accounting_of(accounting)
-    run = simulate(workload, accounting=counted)
-    bare = simulate(workload.uncached(), accounting=counted) if uncached and run.steps else None
+    chip = configured(
+        parameters,
+        model=workload.model,
+        scaling=SCALED_TO_14_NM,
+        group=group,
+        kept=kept_tokens(workload.model, prompt),
+    )
+    hardware = chip.parameters
+    run = simulate(workload, parameters=hardware, accounting=counted)
+    bare = simulate(workload.uncached(), parameters=hardware, accounting=counted) if uncached and run.steps else None
+    area = chip_area(workload.model, chip, prompt=prompt)
     phases = {"prompt": run.prefill, "steps": run.decode}
     if bare is not None:
         phases["steps without caches"] = bare.decode
     files = [] if folder is None else _write(run, bare, phases, folder)
     ratios = None if bare is None else _ratios(run.decode, bare.decode)
     if as_json:
-        print_json(_document(run, bare, ratios, files))
+        print_json(_document(run, bare, ratios, area, files))
         return
-    _print(run, phases, ratios)
+    _print(run, phases, ratios, area)
     for path in files:
         stdout().print(f"[dim]{path}[/dim]", soft_wrap=True)
 
@@ -98,7 +118,9 @@ def _ratios(cached: Phase, bare: Phase) -> dict[str, float]:
     }
 
 
-def _document(run: Run, bare: Run | None, ratios: Mapping[str, float] | None, files: list[Path]) -> dict[str, Any]:
+def _document(
+    run: Run, bare: Run | None, ratios: Mapping[str, float] | None, area: ChipArea, files: list[Path]
+) -> dict[str, Any]:
     workload = run.workload
     return {
         "model": asdict(workload.model),
@@ -111,6 +133,7 @@ def _document(run: Run, bare: Run | None, ratios: Mapping[str, float] | None, fi
         "accounting": run.accounting.name,
         "parameters": run.parameters.name,
         "crossbars": workload.model.tiles(run.parameters.core),
+        "area": {"experts_mm2": area.moe_mm2, "total_mm2": area.total_mm2, "parts": area.rows()},
         "operations": run.operations,
         "prefill": run.prefill.row(),
         "decode": run.decode.row(),
@@ -150,12 +173,16 @@ def _caches(run: Run) -> str:
     return f"{' and '.join(names)} cache" if names else "no cache"
 
 
-def _print(run: Run, phases: Mapping[str, Phase], ratios: Mapping[str, float] | None) -> None:
+def _print(run: Run, phases: Mapping[str, Phase], ratios: Mapping[str, float] | None, area: ChipArea) -> None:
     console, workload = stdout(), run.workload
     tiles = sum(workload.model.tiles(run.parameters.core).values())
     console.print(
         f"{workload.model.name} on {tiles:,} crossbars, {_caches(run)}, {run.accounting.name} accounting: "
         f"{run.operations:,} operations",
+        highlight=False,
+    )
+    console.print(
+        f"{run.parameters.name} parameters, {area.total_mm2:,.1f} mm2: {area.moe_mm2:,.1f} for crossbars of experts",
         highlight=False,
     )
     table = plain_table("", "passes", "time", "energy", "MVMs", "DRAM", "KV cache", "GO cache")

@@ -15,12 +15,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 from axhw.errors import AxhwError
 from axhw.lm.matrices import Part
 
 QkNorm: TypeAlias = Literal["none", "projection", "head"]
+Routing: TypeAlias = Literal["token_choice", "expert_choice"]
+
+ROUTINGS: tuple[Routing, ...] = get_args(Routing)
+"""Who chooses: each token its experts, or each expert its tokens (`axhw.lm.expert_choice`)."""
 
 MOST_LAYERS = 1000
 MOST_EXPERTS = 4096
@@ -108,6 +112,8 @@ class ModelConfig:
         Whether the projections of the attention that may have a bias (`biases`) have one.
     tied_embeddings : bool
         Whether the head is the embedding.
+    routing : "token_choice" or "expert_choice"
+        Whether tokens choose experts, or experts choose tokens of the whole text, later ones included.
 
     Raises
     ------
@@ -134,6 +140,7 @@ class ModelConfig:
     dense_width: int = 0
     attention_bias: bool = False
     tied_embeddings: bool = False
+    routing: Routing = "token_choice"
 
     def __post_init__(self) -> None:
         if self.architecture not in ARCHITECTURES:
@@ -183,6 +190,10 @@ class ModelConfig:
             raise AxhwError(f"Expected an even head_dim, halves of which rotate together, found {self.head_dim}.")
         if self.active_experts > self.experts:
             raise AxhwError(f"Expected at most {self.experts} active experts, found {self.active_experts}.")
+        if self.routing not in ROUTINGS:
+            raise AxhwError(f"Expected routing of a model out of {', '.join(ROUTINGS)}, found {self.routing!r}.")
+        if self.routing == "expert_choice" and self.normalize_top_k:
+            raise AxhwError("Expected no normalize_top_k where experts choose, as a token may have none.")
         if list(self.dense_layers) != sorted({layer for layer in self.dense_layers if 0 <= layer < self.layers}):
             raise AxhwError(
                 f"Expected dense layers in increasing order out of 0 to {self.layers - 1}, found {self.dense_layers}."

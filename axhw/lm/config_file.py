@@ -2,7 +2,7 @@
 
 Keys are those of the transformers library. What changes the results and is not computed here (scaled rotary angles,
 clipped queries, other activations and scores) is refused, never left out. Sliding windows only bound the length of
-texts: up to it they do nothing.
+texts: up to it they do nothing. `routing` is a key of ours, which no published file has: there, tokens choose.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 from axhw.errors import AxhwError
 from axhw.files import replacing
-from axhw.lm.config import ARCHITECTURES, MOST_LAYERS, ModelConfig
+from axhw.lm.config import ARCHITECTURES, MOST_LAYERS, ROUTINGS, ModelConfig, Routing
 
 FILE_NAME = "config.json"
 QUANTIZATION: Mapping[str, str] = {"quant_method": "compressed-tensors", "format": "int-quantized"}
@@ -109,6 +109,7 @@ def config_from_dict(data: Mapping[str, object], *, source: str = "the configura
         attention_bias=bool(traits.biases)
         and keys.flag("qkv_bias" if name == "qwen2_moe" else "attention_bias", default=name == "qwen2_moe"),
         tied_embeddings=keys.flag("tie_word_embeddings", default=False),
+        routing=_routing(keys),
     )
 
 
@@ -136,6 +137,8 @@ def config_dict(config: ModelConfig) -> dict[str, Any]:
         "eos_token_id": None,
         "pad_token_id": None,
     }
+    if config.routing != "token_choice":
+        data["routing"] = config.routing
     if traits.dense != "none":
         data["intermediate_size"] = config.dense_width
     data[_EXPERT_WIDTH[name]] = config.expert_width
@@ -248,6 +251,14 @@ def _rope_theta(keys: _Keys) -> float:
     if not keys.has("rope_theta") and "rope_theta" in rope:
         return _as_number(rope["rope_theta"], "rope_theta", keys.source)
     return keys.number("rope_theta")
+
+
+def _routing(keys: _Keys) -> Routing:
+    found = keys.get("routing") if keys.has("routing") else "token_choice"
+    for known in ROUTINGS:
+        if found == known:
+            return known
+    raise AxhwError(f"Expected routing of {keys.source} out of {', '.join(ROUTINGS)}, found {found!r}.")
 
 
 def _shared_width(keys: _Keys, name: str, expert_width: int) -> int:

@@ -22,6 +22,7 @@ from axhw.lm.blocks import attend, gated_feed_forward, rms_norm, rotate, sigmoid
 from axhw.lm.checkpoint import Checkpoint
 from axhw.lm.config import ModelConfig
 from axhw.lm.config_file import read_config
+from axhw.lm.expert_choice import ExpertChoice
 from axhw.lm.layout import (
     EMBEDDING,
     LAST_NORM,
@@ -33,7 +34,8 @@ from axhw.lm.layout import (
     vector_shapes,
 )
 from axhw.lm.matrices import HEAD, Float32Array, MakeOperator, MatrixKey, Module, Operator, Part, exact
-from axhw.lm.routing import RoutingObserver, route, rows_by_expert
+from axhw.lm.mixture import Mixture, by_expert
+from axhw.lm.routing import Chooser, RoutingObserver, TokenChoice
 
 RowObserver: TypeAlias = Callable[[MatrixKey, Float32Array], None]
 
@@ -72,6 +74,8 @@ class LanguageModel:
         self.checkpoint = checkpoint
         self.keep = keep
         self._make = make
+        self._choose = _chooser(config)
+        self._mix: Mixture = by_expert
         names = [LAST_NORM, *(name for layer in range(config.layers) for name in vector_shapes(config, layer))]
         self._vectors = {name: checkpoint.tensor(name) for name in names}
         self._observer: RowObserver | None = None
@@ -108,6 +112,18 @@ class LanguageModel:
             matrix_name(self.config, key)
         changed = copy.copy(self)
         changed._operators = {**self._operators, **operators}
+        return changed
+
+    def with_choice(self, choose: Chooser) -> LanguageModel:
+        """The same model with other experts for tokens than its configuration says; all else is shared."""
+        changed = copy.copy(self)
+        changed._choose = choose
+        return changed
+
+    def with_mixture(self, mix: Mixture) -> LanguageModel:
+        """The same model with another way to compute the experts that tokens run through; all else is shared."""
+        changed = copy.copy(self)
+        changed._mix = mix
         return changed
 
     def observed(self, observer: RowObserver) -> LanguageModel:
@@ -188,7 +204,7 @@ class LanguageModel:
         if index in self.config.dense_layers:
             rows = rows + self._feed_forward(index, "dense", normed)
         else:
-            rows = rows + self._experts(index, normed, observer)
+            rows = rows + self._experts(index, normed, len(x), observer)
         return rows.reshape(x.shape)
 
     def last_norm(self, x: Float32Array) -> Float32Array:
@@ -224,17 +240,17 @@ class LanguageModel:
             return projected + self._vectors[bias_name(layer, part)]
         return projected
 
-    def _experts(self, layer: int, rows: Float32Array, observer: RoutingObserver | None) -> Float32Array:
-        config = self.config
+    def _experts(self, layer: int, rows: Float32Array, texts: int, observer: RoutingObserver | None) -> Float32Array:
         logits = self.operator(MatrixKey(layer=layer, module="router", part="router"))(rows)
-        chosen, weights = route(logits, active=config.active_experts, normalize=config.normalize_top_k)
+        chosen, weights = self._choose(logits.reshape(texts, -1, self.config.experts))
         if observer is not None:
             observer(layer, logits, chosen, weights)
-        result = np.zeros_like(rows)
-        for expert, tokens, choices in rows_by_expert(chosen, config.experts):
-            made = self._feed_forward(layer, "expert", rows[tokens], expert)
-            result[tokens] += made * weights[tokens, choices, None]
-        if config.shared_width:
+
+        def run(expert: int, some: Float32Array) -> Float32Array:
+            return self._feed_forward(layer, "expert", some, expert)
+
+        result = self._mix(layer, rows, chosen, weights, run)
+        if self.config.shared_width:
             result += self._shared(layer, rows)
         return result
 
@@ -271,6 +287,12 @@ def load_model(folder: Path, *, make: MakeOperator = exact, keep: bool = False) 
         If files are missing or damaged, do not fit each other, or hold a model that can't be computed here.
     """
     return LanguageModel(read_config(folder), Checkpoint(folder), make=make, keep=keep)
+
+
+def _chooser(config: ModelConfig) -> Chooser:
+    if config.routing == "expert_choice":
+        return ExpertChoice(active=config.active_experts)
+    return TokenChoice(active=config.active_experts, normalize=config.normalize_top_k)
 
 
 def _observed(key: MatrixKey, operator: Operator, observer: RowObserver) -> Operator:

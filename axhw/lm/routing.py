@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Protocol, TypeAlias
 
 import numpy as np
@@ -12,14 +13,45 @@ from axhw.lm.matrices import Float32Array
 
 Chosen: TypeAlias = npt.NDArray[np.intp]
 
+NOBODY = -1
+"""Stands where a token has no further expert."""
+
 
 class RoutingObserver(Protocol):
     """What is told of the routing of each layer that has experts."""
 
     def __call__(self, layer: int, logits: Float32Array, chosen: Chosen, weights: Float32Array) -> None:
         """Logits [n, experts] of the router, experts chosen [n, k] and their weights [n, k]; n counts tokens, text by
-        text. The arrays must not be changed."""
+        text. Where a token has fewer experts than others, the last of them are `NOBODY`, of weight 0. The arrays must
+        not be changed."""
         ...
+
+
+class Chooser(Protocol):
+    """What decides which experts tokens run through."""
+
+    def __call__(self, logits: Float32Array) -> tuple[Chosen, Float32Array]:
+        """Experts and their weights, both [texts * length, most], text by text, from logits [texts, length, experts] of
+        the router; `NOBODY` with weight 0 behind those of a token that has fewer."""
+        ...
+
+
+class TokenChoice:
+    """Each token takes the experts with its largest logits, see `route`.
+
+    Parameters
+    ----------
+    active : int
+    normalize : bool
+    """
+
+    def __init__(self, *, active: int, normalize: bool) -> None:
+        self.active = active
+        self.normalize = normalize
+
+    def __call__(self, logits: Float32Array) -> tuple[Chosen, Float32Array]:
+        """A `Chooser`."""
+        return route(logits.reshape(-1, logits.shape[-1]), active=self.active, normalize=self.normalize)
 
 
 def route(logits: Float32Array, *, active: int, normalize: bool) -> tuple[Chosen, Float32Array]:
@@ -56,8 +88,9 @@ def rows_by_expert(chosen: Chosen, experts: int) -> Iterator[tuple[int, Chosen, 
     """For each expert that some token chose: its number, the tokens in increasing order, and which of a token's
     choices it is."""
     order = np.argsort(chosen, axis=None, kind="stable")
-    ends = np.cumsum(np.bincount(chosen.ravel(), minlength=experts))
-    for expert, (start, stop) in enumerate(zip([0, *ends[:-1]], ends)):
+    # One more, so that nobody comes first and is left out.
+    ends = np.cumsum(np.bincount(chosen.ravel() + 1, minlength=experts + 1))
+    for expert, (start, stop) in enumerate(pairwise(ends)):
         if stop > start:
             tokens, choices = np.divmod(order[start:stop], chosen.shape[1])
             yield expert, tokens, choices

@@ -73,7 +73,7 @@ class DecoderModel:
 
     @classmethod
     def of(cls, config: ModelConfig, *, name: str) -> DecoderModel:
-        """That of a configuration of `axhw.lm`; tokens choose."""
+        """That of a configuration of `axhw.lm`."""
         return cls(
             name=name,
             vocabulary=config.vocabulary,
@@ -88,6 +88,7 @@ class DecoderModel:
             dense_layers=config.dense_layers,
             dense_width=config.dense_width,
             qk_norm=config.qk_norm != "none",
+            experts_choose=config.routing == "expert_choice",
         )
 
     @property

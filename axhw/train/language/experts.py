@@ -59,6 +59,32 @@ class Experts(nn.Module):
         found = outputs.reshape(experts * capacity, hidden).index_select(0, places).view(*chosen.shape, hidden)
         return (found * weights.unsqueeze(-1).to(found.dtype)).sum(dim=1)
 
+    def take(self, rows: torch.Tensor, places: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+        """The same where each expert takes rows, of every text as many.
+
+        Rows are moved by products with zeros and ones, whose gradients are products too: a row may go to many experts,
+        and sums of moved gradients would be in any order on a GPU.
+
+        Parameters
+        ----------
+        rows : tensor [texts, length, hidden]
+        places : int64 tensor [texts, experts, k]
+            Rows of its text that an expert takes.
+        weights : tensor [texts, experts, k]
+
+        Returns
+        -------
+        tensor [texts, length, hidden]
+        """
+        if torch.is_autocast_enabled(rows.device.type):
+            rows = rows.to(torch.get_autocast_dtype(rows.device.type))
+        moves = F.one_hot(places, rows.shape[1]).to(rows.dtype)
+        packed = torch.einsum("tekl,tlh->ekth", moves, rows).flatten(1, 2)
+        inner = F.silu(packed @ self.gate.mT) * (packed @ self.up.mT)
+        outputs = F.dropout(inner, self._dropout, self.training) @ self.down.mT
+        outputs = outputs.unflatten(1, (places.shape[2], len(rows)))
+        return torch.einsum("tekl,ekth->tlh", moves * weights.unsqueeze(-1).to(rows.dtype), outputs)
+
 
 def assignments(chosen: torch.Tensor, experts: int) -> torch.Tensor:
     """How often each expert was chosen, int64 [experts]; unlike bincount without waiting for the GPU."""

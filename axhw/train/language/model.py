@@ -10,6 +10,7 @@ from torch import nn
 
 from axhw.errors import AxhwError
 from axhw.lm.config import ModelConfig
+from axhw.lm.expert_choice import capacity
 from axhw.train.language.experts import Experts, GatedLayer
 
 TRAINED = ("olmoe", "deepseek")
@@ -24,7 +25,8 @@ class Observer(Protocol):
     """Sees what a router decides."""
 
     def __call__(self, layer: int, logits: torch.Tensor, chosen: torch.Tensor, weights: torch.Tensor) -> None:
-        """Logits [n, experts], chosen experts [n, k] and their weights [n, k] of all n bytes of a batch."""
+        """Logits [n, experts], chosen experts [n, k] and their weights [n, k] of all n bytes of a batch. Where experts
+        choose bytes, experts and weights are [places, experts], each expert once in each row."""
         ...
 
 
@@ -125,10 +127,12 @@ class Block(nn.Module):
     ) -> torch.Tensor:
         attended = self.attention(self.attention_norm(stream), rotations)
         stream = stream + F.dropout(attended, self._dropout, self.training)
-        rows = self.feed_forward_norm(stream).flatten(0, 1)
-        seen = (rows, observe) if isinstance(self.feed_forward, Mixture) else (rows,)
-        added = self.feed_forward(*seen)
-        return stream + F.dropout(added.view(stream.shape), self._dropout, self.training)
+        rows = self.feed_forward_norm(stream)
+        if isinstance(self.feed_forward, Mixture):
+            added = self.feed_forward(rows, observe)
+        else:
+            added = self.feed_forward(rows.flatten(0, 1)).view(stream.shape)
+        return stream + F.dropout(added, self._dropout, self.training)
 
 
 class Attention(nn.Module):
@@ -163,28 +167,58 @@ class Attention(nn.Module):
 
 
 class Mixture(nn.Module):
-    """Experts behind a router, whose softmax runs over all of them, and a shared one that takes every row."""
+    """Experts behind a router, whose softmax runs over all of them, and a shared one that takes every row.
+
+    Rows choose experts, or experts choose rows of each text as in `axhw.lm.expert_choice`.
+    """
 
     def __init__(self, config: ModelConfig, layer: int, *, dropout: float, expert_dropout: float) -> None:
         super().__init__()
         self._layer = layer
         self._active = config.active_experts
         self._normalize = config.normalize_top_k
+        self._experts_choose = config.routing == "expert_choice"
         self.router = nn.Parameter(torch.empty(config.experts, config.hidden))
         self.experts = Experts(config.experts, config.hidden, config.expert_width, dropout=expert_dropout)
         self.shared = GatedLayer(config.hidden, config.shared_width, dropout=dropout) if config.shared_width else None
 
-    def forward(self, rows: torch.Tensor, observe: Observer | None) -> torch.Tensor:
+    def forward(self, stream: torch.Tensor, observe: Observer | None) -> torch.Tensor:
+        """What is added to the residual stream, [batch, length, hidden]."""
+        rows = stream.flatten(0, 1)
         # Which experts are best must not depend on rounding to bfloat16.
         with torch.autocast(rows.device.type, enabled=False):
             logits = F.linear(rows.float(), self.router)
-            weights, chosen = logits.softmax(dim=1).topk(self._active, dim=1)
-            if self._normalize:
-                weights = weights / weights.sum(dim=1, keepdim=True)
+            scores = logits.softmax(dim=1)
+        if self._experts_choose:
+            added = self._taken(stream, logits, scores, observe)
+        else:
+            added = self._chosen(rows, logits, scores, observe).view(stream.shape)
+        return added if self.shared is None else added + self.shared(rows).view(stream.shape)
+
+    def _chosen(
+        self, rows: torch.Tensor, logits: torch.Tensor, scores: torch.Tensor, observe: Observer | None
+    ) -> torch.Tensor:
+        """Each row takes its best experts."""
+        weights, chosen = scores.topk(self._active, dim=1)
+        if self._normalize:
+            weights = weights / weights.sum(dim=1, keepdim=True)
         if observe is not None:
             observe(self._layer, logits, chosen, weights)
-        added = self.experts(rows, chosen, weights)
-        return added if self.shared is None else added + self.shared(rows)
+        added: torch.Tensor = self.experts(rows, chosen, weights)
+        return added
+
+    def _taken(
+        self, stream: torch.Tensor, logits: torch.Tensor, scores: torch.Tensor, observe: Observer | None
+    ) -> torch.Tensor:
+        """Each expert takes its best rows of each text."""
+        texts, length = stream.shape[:2]
+        experts = scores.shape[1]
+        number = capacity(length, experts=experts, active=self._active)
+        weights, places = scores.view(texts, length, experts).transpose(1, 2).topk(number, dim=2)
+        if observe is not None:
+            each = torch.arange(experts, device=places.device).expand(texts * number, experts)
+            observe(self._layer, logits, each, weights.transpose(1, 2).reshape(-1, experts))
+        return self.experts.take(stream, places, weights)
 
 
 class RmsNorm(nn.Module):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from axhw.errors import AxhwError
-from axhw.lm.config import ModelConfig
+from axhw.lm.config import ROUTINGS, ModelConfig
 from axhw.train.language.presets import PRESETS, preset
 from axhw.train.language.recipe import Recipe
 
@@ -69,7 +69,7 @@ class Options:
         return cls(
             model=parsed.model,
             text=parsed.text,
-            config=chosen.config,
+            config=replace(chosen.config, routing=parsed.routing),
             recipe=replace(chosen.recipe, **given),
             data_folder=parsed.data_folder,
             out=parsed.out,
@@ -85,6 +85,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--text", required=True, help="tinyshakespeare, python_topics or mix")
     parser.add_argument("--data-folder", type=Path, help="folder to look for the text in")
     parser.add_argument("--out", type=Path, required=True, help="folder for the model and its log")
+    parser.add_argument(
+        "--routing", choices=ROUTINGS, default=ROUTINGS[0], help="bytes choose experts, or experts bytes of a window"
+    )
     parser.add_argument("--rounds", type=int, help="rounds, each with a validation after it")
     parser.add_argument("--steps", type=int, help="steps of a round")
     parser.add_argument("--batch", type=int, help="windows of a step")

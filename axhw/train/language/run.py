@@ -80,6 +80,8 @@ def run(options: Options, *, log: Callable[[str], None]) -> tuple[Path, ...]:
     write(f"device: {torch.cuda.get_device_name() if options.device.startswith('cuda') else 'CPU'}")
     write(f"seed {options.seed}, time limit {options.time_limit_seconds} s, {recipe}")
     seconds = None if options.time_limit_seconds is None else _TRAINING_SHARE * options.time_limit_seconds
+    if options.config.routing == "expert_choice":
+        write("experts choose among all bytes of a window, later ones too: scores here are not those of prediction")
     history = History(write, checkpoint=checkpoint, run=identity)
     train(model, training, validation, recipe, seed=options.seed, history=history, seconds=seconds)
     write(f"held-out text is scored in windows of {recipe.length} bytes that don't overlap")

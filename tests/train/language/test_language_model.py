@@ -27,6 +27,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "olmoe-other": {"architecture": "olmoe", "normalize_top_k": True, "tied_embeddings": True},
     "deepseek": {"architecture": "deepseek", "shared_width": 24, "dense_layers": (0,), "dense_width": 20},
     "deepseek-other": {"architecture": "deepseek", "normalize_top_k": True},
+    "experts-choose": {"architecture": "deepseek", "shared_width": 12, "routing": "expert_choice"},
 }
 
 
@@ -48,7 +49,11 @@ def test_logits_are_those_of_the_numpy_model(
     assert tuple(seen) == config.expert_layers
     logits, chosen, weights = seen[config.layers - 1]
     assert logits.shape == (tokens.size, config.experts)
-    assert chosen.shape == weights.shape == (tokens.size, config.active_experts)
+    if config.routing == "expert_choice":
+        # 32 x 2 / 6, rounded up, of each of 3 texts.
+        assert chosen.shape == weights.shape == (3 * 11, config.experts)
+    else:
+        assert chosen.shape == weights.shape == (tokens.size, config.active_experts)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -101,8 +106,27 @@ def test_experts_are_those_of_each_row(unused: bool) -> None:
         torch.testing.assert_close(gradient, right)
 
 
-def test_bfloat16_is_close(make_config: Callable[..., ModelConfig]) -> None:
-    module = LanguageModule(make_config("deepseek", shared_width=12)).eval()
+def test_experts_take_rows_of_each_text() -> None:
+    torch.manual_seed(0)
+    layer = Experts(3, 6, 7, dropout=0.0).double()
+    for parameter in layer.parameters():
+        torch.nn.init.normal_(parameter)
+    rows = torch.randn(2, 5, 6, dtype=torch.float64)
+    places = torch.tensor([[[0, 4], [4, 2], [4, 0]], [[1, 3], [1, 0], [2, 1]]])
+    weights = torch.rand(2, 3, 2, dtype=torch.float64)
+    wanted = torch.zeros_like(rows)
+    for text in range(2):
+        for expert in range(3):
+            for place, weight in zip(places[text, expert], weights[text, expert]):
+                row = rows[text, place]
+                inner = torch.nn.functional.silu(layer.gate[expert] @ row) * (layer.up[expert] @ row)
+                wanted[text, place] += weight * (layer.down[expert] @ inner)
+    torch.testing.assert_close(layer.take(rows, places, weights), wanted)
+
+
+@pytest.mark.parametrize("routing", ["token_choice", "expert_choice"])
+def test_bfloat16_is_close(routing: str, make_config: Callable[..., ModelConfig]) -> None:
+    module = LanguageModule(make_config("deepseek", shared_width=12, routing=routing)).eval()
     tokens = torch.arange(32)[None]
     with torch.no_grad():
         exact = module(tokens)

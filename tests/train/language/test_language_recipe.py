@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,12 @@ def test_options_change_the_recipe_of_the_preset() -> None:
     expected = preset("olmoe_bytes_small").recipe
     assert (options.recipe.rounds, options.recipe.dropout, options.recipe.steps) == (7, 0.0, expected.steps)
     assert (options.time_limit_seconds, options.data_folder, options.seed) == (3.0, Path("d"), 4)
+    assert options.config == preset("olmoe_bytes_small").config
+
+
+def test_experts_may_choose() -> None:
+    config = parsed("--routing", "expert_choice").config
+    assert config == replace(preset("olmoe_bytes_small").config, routing="expert_choice")
 
 
 def test_bad_options_get_a_sentence() -> None:

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from axhw.data.text import load_text  # noqa: E402
 from axhw.lm.checkpoint import INDEX, Checkpoint  # noqa: E402
 from axhw.lm.config import ModelConfig  # noqa: E402
 from axhw.lm.config_file import read_config  # noqa: E402
-from axhw.lm.model import LanguageModel  # noqa: E402
+from axhw.lm.model import LanguageModel, load_model  # noqa: E402
 from axhw.lm.scoring import score  # noqa: E402
 from axhw.train.language import __main__ as command  # noqa: E402
 from axhw.train.language import presets  # noqa: E402
@@ -85,6 +86,19 @@ def test_files_are_what_the_log_says(tiny: ModelConfig, tmp_path: Path) -> None:
     name = "model.layers.1.mlp.experts.2.up_proj.weight"
     largest = np.abs(exact.tensor(name)).max(axis=1, keepdims=True)
     assert (np.abs(exact.tensor(name) - rounded.tensor(name)) <= largest * (0.5 / 127 + 2**-10)).all()
+
+
+def test_experts_that_choose_are_trained_and_read(tiny: ModelConfig, tmp_path: Path) -> None:
+    lines = train(tmp_path, "--routing", "expert_choice", "--steps", "20")
+    text = load_text("python_topics")
+    assert read_config(tmp_path / NAME) == replace(tiny, routing="expert_choice")
+    assert sum("not those of prediction" in line for line in lines) == 1
+    found = score(load_model(tmp_path / NAME, keep=True), text.test, window=32)
+    (line,) = (line for line in lines if line.startswith("float16 weights, python_topics, test: "))
+    told = re.search(r"perplexity ([\d.]+), accuracy", line)
+    assert told is not None
+    assert found.perplexity == pytest.approx(float(told.group(1)), rel=1e-3)
+    assert found.perplexity < 30
 
 
 def test_the_same_seed_gives_the_same_files_in_shards_too(
