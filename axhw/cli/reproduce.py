@@ -16,7 +16,7 @@ from axhw.store import Store
 from axhw.synth.engines import find_engine
 from axhw.synth.libraries import load_library
 
-_MAX_DNN, _AXMOE, _ANALOG_MOE = Path("axhw-max-dnn"), Path("axhw-axmoe"), Path("axhw-analog-moe")
+_MAX_DNN, _AXMOE, _ANALOG_MOE, _MOE_PIM = map(Path, ("axhw-max-dnn", "axhw-axmoe", "axhw-analog-moe", "axhw-moe-pim"))
 
 
 @click.group("reproduce")
@@ -228,18 +228,95 @@ def analog_moe(
     plan = dataclasses.replace(QUICK if quick else FULL, models=models)
     if text is not None:
         plan = dataclasses.replace(plan, text=text)
-    given = {"test_bytes": test_bytes, "selection_bytes": selection_bytes, "seeds": seeds}
+    given = {"test_bytes": test_bytes, "selection_bytes": selection_bytes, "seeds": seeds, "main_seeds": seeds}
     chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    deep, brief = (dataclasses.replace(depth, **chosen) for depth in (plan.deep, plan.brief))
+    depths = {name: dataclasses.replace(getattr(plan, name), **chosen) for name in ("deep", "brief", "large")}
     with progress() as report:
         experiment = Experiment(
-            plan=dataclasses.replace(plan, deep=deep, brief=brief),
+            plan=dataclasses.replace(plan, **depths),
             folder=output_folder(out),
             library=load_library(library),
             engine=find_engine(engine),
             store=Store.default(),
             root=data_dir,
             jobs=jobs,
+            progress=report,
+        )
+        document = experiment.run()
+        files = write_results(document, out)
+    if as_json:
+        print_json(document | {"peak_memory_mb": peak_memory_mb(), "files": [str(path) for path in files]})
+        return
+    _print_claims(document)
+    _print_missing(document)
+    console = stdout()
+    for path in files:
+        console.print(f"[dim]{path}[/dim]", soft_wrap=True)
+
+
+@command.command("moe-pim")
+@click.option("--quick", is_flag=True, help="Fewer traces and tokens, and smaller groups in gates: minutes.")
+@click.option("--traces", type=click.IntRange(min=1), default=None, help="Synthetic traces to schedule.")
+@click.option("--tokens", type=click.IntRange(min=16), default=None, help="Of each trace. [512]")
+@click.option("--gates/--no-gates", default=True, show_default=True, help="Measure crossbars and caches in gates.")
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    metavar="NAME|FOLDER",
+    help="Trained model of bytes, for values; give it several times. [one that comes with axhw]",
+)
+@click.option("--data-dir", type=click.Path(path_type=Path), default=None, help="Folder to look for texts in.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=_MOE_PIM,
+    show_default=True,
+    help="Folder of results and finished parts; a run that was stopped goes on from there.",
+)
+@library_option
+@engine_option
+@json_option
+def moe_pim(
+    quick: bool,
+    traces: int | None,
+    tokens: int | None,
+    gates: bool,
+    models: tuple[str, ...],
+    data_dir: Path | None,
+    out: Path,
+    library: str,
+    engine: str | None,
+    as_json: bool,
+) -> None:
+    """Experts on shared crossbars (arXiv 2602.10254): groups, schedules and the GO cache.
+
+    The published simulation and what everything counted changes; cycles and transfers of schedules beside bounds and
+    optima; what sharing saves in gates, in area and in efficiency; values through the cache; and the paper's claims
+    beside all that.
+    """
+    # Only this command needs all of it.
+    from axhw.experiments.moe_pim.plan import FULL, QUICK
+    from axhw.experiments.moe_pim.report import write_results
+    from axhw.experiments.moe_pim.run import Experiment
+
+    plan = QUICK if quick else FULL
+    if traces is not None:
+        plan = dataclasses.replace(plan, traces=tuple(range(traces)))
+    if tokens is not None:
+        plan = dataclasses.replace(plan, tokens=tokens)
+    if models:
+        plan = dataclasses.replace(plan, value_models=models)
+    if not gates:
+        plan = dataclasses.replace(plan, groups=(), caches=())
+    with progress() as report:
+        experiment = Experiment(
+            plan=plan,
+            folder=output_folder(out),
+            library=load_library(library),
+            engine=find_engine(engine),
+            store=Store.default(),
+            root=data_dir,
             progress=report,
         )
         document = experiment.run()
