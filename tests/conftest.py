@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import numpy.typing as npt
 import pytest
+from hypothesis import HealthCheck, settings
 
 from axhw.characterize import characterize
 from axhw.hdl.registry import create_element, parse
@@ -18,6 +19,10 @@ from axhw.nn.graph import Graph
 from axhw.record import DesignRecord
 from axhw.store import ENVIRONMENT, Store
 from axhw.synth.libraries import DEFAULT, load_library
+
+# How long an example takes is the machine's affair.
+settings.register_profile("axhw", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("axhw")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -150,7 +150,7 @@ def test_a_missing_or_damaged_index(tmp_path: Path, fill: Filler, content: bytes
     assert indexed_keys(store) == keys
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(damage=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(1, 255)), min_size=1, max_size=30),
        kept=st.floats(0.01, 1))  # fmt: skip
 def test_no_damage_of_the_file_gives_a_wrong_figure(

@@ -110,7 +110,7 @@ def test_truncated_images(form: str, encoded: Encoded) -> None:
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "GIF", "TIFF", "BMP", "WEBP"])
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(place=st.integers(0, 10_000), patch=st.binary(min_size=1, max_size=4))
 def test_damaged_images_are_decoded_or_refused_in_one_sentence(
     form: str, place: int, patch: bytes, encoded: Encoded

@@ -65,7 +65,7 @@ def test_every_pair_of_operands(text: str, signed: bool, dtype: npt.DTypeLike) -
     assert np.array_equal(result, spec.reference(codes[:, None], codes))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     rows=st.integers(0, 40),
     terms=st.integers(0, 40),

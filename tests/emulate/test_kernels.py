@@ -24,7 +24,7 @@ from axhw.errors import AxhwError
 Reference = Callable[..., npt.NDArray[np.int64]]
 DTYPES = st.sampled_from([np.dtype(np.int8), np.dtype(np.uint8)])
 SLOW_FIXTURES = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 
 

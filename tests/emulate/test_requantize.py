@@ -41,7 +41,7 @@ def random_epilogue(rng: np.random.Generator, channels: int, dtype: npt.DTypeLik
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     rows=st.integers(0, 40),
     channels=st.integers(0, 70),

@@ -46,7 +46,7 @@ heaps = st.tuples(
 )
 
 
-@settings(max_examples=8, deadline=None, derandomize=True)
+@settings(max_examples=8, derandomize=True)
 @given(st.lists(heaps, min_size=15, max_size=15))
 def test_sum_of_arbitrary_heaps(synthesise, shapes):
     components = [Heap(*shape) for shape in shapes]

@@ -47,7 +47,7 @@ def same(first: GateNetlist, second: GateNetlist) -> bool:
     return bool(np.array_equal(first.evaluate(words), second.evaluate(words)))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(circuit=circuits(), dialect=st.sampled_from(["plain", "arithsgen"]), numbered=st.booleans())
 def test_any_circuit_is_read_as_it_was_written(circuit: GateNetlist, dialect: Dialect, numbered: bool) -> None:
     text = written(circuit, start=2 if dialect == "arithsgen" else 0, numbered=numbered)
@@ -56,14 +56,14 @@ def test_any_circuit_is_read_as_it_was_written(circuit: GateNetlist, dialect: Di
         assert same(read_chromosome(text), circuit)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(text=st.text(alphabet="{}()[]0123456789, \n", max_size=60))
 def test_other_text_is_refused(text: str) -> None:
     with contextlib.suppress(AxhwError):
         read_chromosome(text)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(circuit=circuits())
 def test_gates_as_text_are_read_as_they_were_written(circuit: GateNetlist) -> None:
     assert GateNetlist.of(circuit.text()) == GateNetlist.of(circuit.text(separator=" ; "))

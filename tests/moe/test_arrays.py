@@ -47,7 +47,7 @@ def array(*, rows: int, columns: tuple[int, ...]) -> Array:
     )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     side=st.tuples(st.integers(1, 8), st.integers(1, 8)),
     size=st.tuples(st.integers(1, 30), st.integers(1, 30), st.integers(1, 30)),

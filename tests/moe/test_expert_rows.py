@@ -68,7 +68,7 @@ def linear_experts(*, tokens: int, gates: list[tuple[int, int]]) -> Graph:
     return build.graph()
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     tokens=st.integers(1, 9),
     gates=st.lists(

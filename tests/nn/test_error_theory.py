@@ -90,7 +90,7 @@ def errors_of_run(network: QuantizedNetwork, images: Images, tables: object) -> 
     return np.rint(by_position / network.products["layer"].unit.astype(np.float64))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     channels=st.integers(1, 3),
     filters=st.integers(1, 3),

@@ -96,7 +96,7 @@ def test_padding_is_never_the_largest_and_counts_in_the_mean_if_asked() -> None:
     assert counted.forward(x, parameters={})[0, 0, 0, 0] == pytest.approx(-16 / 9)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(height=st.integers(1, 9), width=st.integers(1, 9), seed=st.integers(0, 99))
 def test_the_global_mean_of_codes_is_within_a_rounding_of_that_of_the_values(
     height: int, width: int, seed: int

@@ -47,7 +47,7 @@ convolutions = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(layer=convolutions, seed=st.integers(0, 1000))
 def test_convolutions_are_those_of_the_definition(layer: Conv2d, seed: int) -> None:
     rng = np.random.default_rng(seed)

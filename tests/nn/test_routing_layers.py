@@ -5,7 +5,7 @@ from __future__ import annotations
 import hypothesis.extra.numpy as hnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from axhw.errors import AxhwError
@@ -50,7 +50,6 @@ def reference(weights: np.ndarray, experts: list[np.ndarray]) -> np.ndarray:
     return total.reshape(*weights.shape[:-1], *total.shape[1:])
 
 
-@settings(deadline=None)
 @given(logits=LOGITS, data=st.data())
 def test_chosen_rows_give_the_bits_of_all_rows(logits: np.ndarray, data: st.DataObject) -> None:
     experts = logits.shape[-1]
@@ -65,7 +64,6 @@ def test_chosen_rows_give_the_bits_of_all_rows(logits: np.ndarray, data: st.Data
     assert np.array_equal(found, expected)
 
 
-@settings(deadline=None)
 @given(logits=LOGITS, signed=st.booleans(), symmetric=st.booleans(), seed=st.integers(0, 100))
 def test_one_expert_of_equal_coding_is_picked_as_it_is(
     logits: np.ndarray, signed: bool, symmetric: bool, seed: int

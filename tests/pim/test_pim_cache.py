@@ -13,7 +13,7 @@ from axhw.errors import AxhwError
 from axhw.pim.cache import GoCache, expert_choices, go_bytes, go_written_bytes, kv_bytes
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     tokens=st.integers(0, 12),
     later=st.integers(0, 12),

@@ -134,7 +134,7 @@ models = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     model=models,
     prompt=st.integers(1, 5),

@@ -66,7 +66,7 @@ def by_trying_in_any_order(loads: Loads) -> int:
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(loads=tiny_loads, more=st.integers(0, 2))
 def test_fewest_in_order(loads: Loads, more: int) -> None:
     cycles = least_cycles(loads) + more
@@ -78,7 +78,7 @@ def test_fewest_in_order(loads: Loads, more: int) -> None:
     assert bound_in_order(loads, target=ours, cycles=cycles, states=8, rounds=50) <= found.transfers <= ours
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(loads=tiny_loads.filter(lambda loads: least_cycles(loads) <= 4))
 def test_fewest_in_any_order(loads: Loads) -> None:
     found = fewest_in_any_order(loads)

@@ -53,7 +53,6 @@ def as_defined(loads: Loads) -> IntArray:
     return slots
 
 
-@settings(deadline=None)
 @given(loads=some_loads)
 def test_rescheduled_as_defined(loads: Loads) -> None:
     np.testing.assert_array_equal(rescheduled(loads).slots, as_defined(loads))
@@ -65,7 +64,6 @@ def test_rescheduled_as_defined_on_a_trace(name: str) -> None:
     np.testing.assert_array_equal(rescheduled(loads).slots, as_defined(loads))
 
 
-@settings(deadline=None)
 @given(loads=some_loads)
 def test_published_schedules(loads: Loads) -> None:
     for made in (token_by_token(loads), compact(loads), rescheduled(loads)):
@@ -74,7 +72,7 @@ def test_published_schedules(loads: Loads) -> None:
     assert compact(loads).cycles == rescheduled(loads).cycles == least_cycles(loads)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(loads=some_loads, seed=st.integers(0, 9))
 def test_ours_are_never_longer_and_never_have_more_transfers(loads: Loads, seed: int) -> None:
     ordered = in_order(loads, rng=np.random.default_rng(seed), sweeps=20)
@@ -87,7 +85,7 @@ def test_ours_are_never_longer_and_never_have_more_transfers(loads: Loads, seed:
     assert bound_in_any_order(loads) <= free.transfers <= in_order(loads, rng=np.random.default_rng(1)).transfers
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(loads=some_loads, more=st.integers(1, 6))
 def test_more_cycles(loads: Loads, more: int) -> None:
     cycles = least_cycles(loads) + more

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from axhw.errors import AxhwError
@@ -65,7 +65,6 @@ def by_truth_tables(graph: GateGraph, vector: Sequence[int]) -> list[int]:
     return values
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_random_netlists_equal_their_truth_tables(data: st.DataObject) -> None:
     sources = data.draw(st.integers(1, 6))

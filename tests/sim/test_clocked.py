@@ -160,7 +160,7 @@ def designs(draw: st.DrawFn) -> Netlist:
     return design(draw(st.permutations(instances)), inputs=3, outputs=tuple(outputs))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(designs(), st.integers(1, 140), st.integers(1, 12), st.integers(0, 2**32 - 1))
 def test_random_designs(netlist: Netlist, streams: int, cycles: int, seed: int) -> None:
     values = np.random.default_rng(seed).integers(0, 8, (cycles, streams))

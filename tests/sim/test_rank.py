@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from axhw.errors import AxhwError
@@ -28,7 +28,6 @@ def rational_rank(matrix: list[list[int]]) -> int:
     return rank
 
 
-@settings(deadline=None)
 @given(st.integers(1, 7), st.integers(1, 7), st.integers(1, 4), st.data())
 def test_rank_equals_that_over_the_rationals(rows: int, columns: int, inner: int, data: st.DataObject) -> None:
     numbers = st.integers(-(2**15), 2**15)

@@ -167,7 +167,7 @@ def test_missing_files_and_other_suffixes(tmp_path: Path) -> None:
         load_table(tmp_path / "lut.csv")
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from([".npz", ".npy", ".csv"]), st.data())
 def test_damaged_files_are_read_right_or_refused(tmp_path: Path, suffix: str, data: st.DataObject) -> None:
     path = tmp_path / f"lut{suffix}"

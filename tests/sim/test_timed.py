@@ -180,7 +180,7 @@ def _designs(draw: st.DrawFn, *, delays_fs: st.SearchStrategy[int]) -> tuple[Net
     return netlist, cells
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(_designs(delays_fs=st.integers(1, 12)), st.integers(0, 2**32 - 1))
 def test_inertial_counts_are_those_of_an_event_queue(design: tuple[Netlist, list[Cell]], seed: int) -> None:
     graph, timing = _analyze(*design)
@@ -191,7 +191,7 @@ def test_inertial_counts_are_those_of_an_event_queue(design: tuple[Netlist, list
 
 
 # More pairs than the kernel takes at a time.
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(_designs(delays_fs=st.integers(0, 2)), st.sampled_from(["inertial", "transport"]), st.integers(0, 2**32 - 1))
 def test_counts_are_those_of_waveforms_gate_by_gate(
     design: tuple[Netlist, list[Cell]], mode: Literal["inertial", "transport"], seed: int
@@ -203,7 +203,7 @@ def test_counts_are_those_of_waveforms_gate_by_gate(
     np.testing.assert_array_equal(np.stack([activity.rise, activity.fall], axis=1), expected)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(_designs(delays_fs=st.integers(1, 12)), st.integers(0, 2**32 - 1))
 def test_settled_values_do_not_depend_on_delays(design: tuple[Netlist, list[Cell]], seed: int) -> None:
     graph, timing = _analyze(*design)

@@ -260,7 +260,7 @@ def random_cells(draw: st.DrawFn) -> dict[str, tuple[str, dict[str, Any]]]:
     return {name: cells[name] for name in order}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(random_cells())
 def test_levels_are_those_of_the_longest_paths(cells: dict[str, tuple[str, dict[str, Any]]]) -> None:
     design = netlist(cells, inputs=[2, 3, 4, 5], outputs=[2])
@@ -296,7 +296,7 @@ def test_levels_are_those_of_the_longest_paths(cells: dict[str, tuple[str, dict[
     assert sorted(graph.sources.tolist()) == sorted([*design.inputs["a"], *flops])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(random_cells())
 def test_the_graph_view_has_an_edge_for_every_driven_pin(cells: dict[str, tuple[str, dict[str, Any]]]) -> None:
     design = netlist(cells, inputs=[2, 3, 4, 5], outputs=[2, "0", *([10] if "i0" in cells else [])])

@@ -357,7 +357,7 @@ def _designs(draw: st.DrawFn) -> tuple[Netlist, CellLibrary]:
     return netlist, _library(*cells)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(_designs())
 def test_random_netlists_agree_with_relaxation(design: tuple[Netlist, CellLibrary]) -> None:
     netlist, library = design

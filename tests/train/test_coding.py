@@ -26,7 +26,7 @@ ENDS = st.lists(
 
 @pytest.mark.parametrize(("signed", "symmetric"), SCHEMES)
 @given(ends=ENDS, smallest=st.floats(0, 1e-3, allow_subnormal=False))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_from_range_equals_numpy(
     signed: bool, symmetric: bool | None, ends: list[tuple[float, float]], smallest: float
 ) -> None:
@@ -45,7 +45,7 @@ def test_from_range_equals_numpy(
 
 
 @given(st.lists(st.floats(1e-30, 1e30), min_size=1, max_size=50))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_sixteen_significant_bits(values: list[float]) -> None:
     found = round_significant(torch.tensor(values, dtype=torch.float64)).numpy()
     mantissa, exponent = np.frexp(values)

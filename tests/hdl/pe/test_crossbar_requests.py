@@ -46,7 +46,7 @@ def test_no_slots():
     assert len(Requests.of_slots(token=np.full(3, -1), crossbar=np.zeros(3, np.int64), most_idle=MOST_IDLE)) == 0
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     slots=st.lists(st.tuples(st.integers(-1, 3), st.integers(0, 2)), min_size=1, max_size=40),
     most_idle=st.integers(1, MOST_IDLE),

@@ -59,7 +59,7 @@ def test_answers_by_hand():
     assert (store.kept_tokens == -1).all()
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(
     scores=st.lists(st.lists(st.integers(-2, 1), min_size=3, max_size=3), min_size=1, max_size=24),
     kept=st.integers(1, 6),

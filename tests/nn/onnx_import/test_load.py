@@ -204,9 +204,7 @@ def test_without_the_package(architecture: Callable[[str], Path], monkeypatch: p
         read_onnx(path)
 
 
-@settings(
-    max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=150, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_damaged_files_raise_nothing_else(data: st.DataObject, architecture: Callable[[str], Path]) -> None:
     path = architecture(data.draw(st.sampled_from(["cnn", "mlp", "vit"]), label="name"))

@@ -16,9 +16,7 @@ from axhw.nn.onnx_import.read import read_onnx
 pytest.importorskip("onnx")
 
 PAIRS = st.tuples(st.integers(1, 3), st.integers(1, 3))
-SETTINGS = settings(
-    max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+SETTINGS = settings(max_examples=60, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @st.composite

@@ -67,7 +67,7 @@ def _mutations(draw: st.DrawFn, text: str) -> str:
     return "".join(tokens[: draw(st.one_of(st.just(len(tokens)), st.integers(0, len(tokens))))])
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(data=st.data())
 def test_any_mutation_parses_or_is_refused(
     data: st.DataObject, small_text: str, tmp_path_factory: pytest.TempPathFactory
@@ -82,7 +82,7 @@ def test_any_mutation_parses_or_is_refused(
     assert re.fullmatch(r"Expected [^\n]*\.", message)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_refused(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     path = tmp_path_factory.getbasetemp() / "bytes.lib"
