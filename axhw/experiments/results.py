@@ -9,7 +9,7 @@ from typing import Any
 
 from axhw.evaluation import write_rows
 from axhw.files import replacing
-from axhw.report.study import Study, Table, write_study
+from axhw.report.study import Block, Study, Table, write_study
 
 _CLAIM = ("claim", "paper", "ours", "basis")
 
@@ -19,6 +19,15 @@ def claims_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     heads = ("", "claim", "paper", "here", "basis")
     cells = [("met" if row["met"] else "**not met**", *(row[name] for name in _CLAIM)) for row in rows]
     return Table(heads=heads, rows=cells, left=len(heads))
+
+
+def claims_blocks(document: Mapping[str, Any], *, rows: str = "rows") -> list[Block]:
+    """The table of claims, and that of those which lack something: `rows` says what."""
+    blocks: list[Block] = [claims_table(document["claims"])] if document["claims"] else []
+    if missing := document["missing"]["claims"]:
+        cells = [(row["claim"], row["lacks"]) for row in missing]
+        blocks += [f"Claims that lack {rows}:", Table(heads=("claim", "lacks"), rows=cells, left=2)]
+    return blocks
 
 
 def write_document(

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from axhw.experiments.axmoe.cells import compensated_column, retrained_column
-from axhw.experiments.claims import Claim
+from axhw.experiments.claims import Claim, Missing, computed
 from axhw.moe.cells import RECIPES
 from axhw.moe.normalized_cost import EXACT_CIRCUIT, published_ratio
 
@@ -83,30 +83,20 @@ class Measured:
         return {name: [rows[circuit] for circuit in order] for name, rows in found.items()} if order else {}
 
 
-class Missing(Exception):
-    """What a claim lacks."""
-
-
 def claims(measured: Measured) -> tuple[list[Claim], list[dict[str, str]]]:
     """All claims, and those that could not be computed with what they lack."""
-    makers: list[tuple[str, Callable[[Measured], Claim]]] = [
-        (DENSE_RESILIENT, _dense_resilient),
-        (COLLAPSE, _collapse),
-        (TRANSFORMERS, _transformers),
-        *((recovery_text(recipe), _recovery(recipe)) for recipe in RECIPES),
-        (BEATS_AS_IS, _beats_as_is),
-        (BEATS, _beats),
-        (SOFT, _soft),
-        (PER_EXPERT, _per_expert),
-        (BIAS, _bias),
-    ]
-    found, missing = list[Claim](), list[dict[str, str]]()
-    for text, make in makers:
-        try:
-            found.append(make(measured))
-        except Missing as lack:
-            missing.append({"claim": text, "lacks": str(lack)})
-    return found, missing
+    makers: dict[str, Callable[[Measured], Claim]] = {
+        DENSE_RESILIENT: _dense_resilient,
+        COLLAPSE: _collapse,
+        TRANSFORMERS: _transformers,
+        **{recovery_text(recipe): _recovery(recipe) for recipe in RECIPES},
+        BEATS_AS_IS: _beats_as_is,
+        BEATS: _beats,
+        SOFT: _soft,
+        PER_EXPERT: _per_expert,
+        BIAS: _bias,
+    }
+    return computed(makers, measured)
 
 
 DENSE_RESILIENT = "Without retraining, Dense is the most resilient topology of convolutional networks."

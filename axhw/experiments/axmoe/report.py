@@ -24,7 +24,7 @@ from axhw.experiments.axmoe.explanations import (
     routing_blocks,
     sharing_blocks,
 )
-from axhw.experiments.results import claims_table, write_document
+from axhw.experiments.results import claims_blocks, write_document
 from axhw.moe.cells import RECIPES
 from axhw.moe.normalized_cost import EXACT_CIRCUIT
 from axhw.report.axmoe import draw_accuracies, draw_pareto
@@ -106,11 +106,7 @@ def _opening(document: Mapping[str, Any]) -> list[str]:
 
 
 def _claims(document: Mapping[str, Any]) -> list[Block]:
-    blocks: list[Block] = [claims_table(document["claims"])] if document["claims"] else []
-    missing = document["missing"]
-    if missing["claims"]:
-        rows = [(row["claim"], row["lacks"]) for row in missing["claims"]]
-        blocks += ["Claims that lack cells:", Table(heads=("claim", "lacks"), rows=rows, left=2)]
+    missing, blocks = document["missing"], claims_blocks(document, rows="cells")
     if document["told"]:
         blocks.append(
             f"Of {', '.join(document['told'])} there are no weights here: accuracies are those that their retraining "

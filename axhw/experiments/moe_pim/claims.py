@@ -5,9 +5,9 @@ Claims that no rows are there for are left out, and told as missing.
 
 from __future__ import annotations
 
-from axhw.experiments.claims import Claim
+from axhw.experiments.claims import Claim, computed
 from axhw.experiments.moe_pim.hardware_claims import AREAS, GATES
-from axhw.experiments.moe_pim.measured import Measured, Missing
+from axhw.experiments.moe_pim.measured import Measured
 from axhw.experiments.moe_pim.schedule_claims import SCHEDULES
 from axhw.experiments.moe_pim.simulator_claims import SIMULATOR
 from axhw.experiments.moe_pim.value_claims import VALUES
@@ -15,10 +15,4 @@ from axhw.experiments.moe_pim.value_claims import VALUES
 
 def claims(measured: Measured) -> tuple[list[Claim], list[dict[str, str]]]:
     """All claims, and those that could not be computed with what they lack."""
-    found, missing = list[Claim](), list[dict[str, str]]()
-    for text, make in {**SIMULATOR, **SCHEDULES, **AREAS, **GATES, **VALUES}.items():
-        try:
-            found.append(make(measured))
-        except Missing as lack:
-            missing.append({"claim": text, "lacks": str(lack)})
-    return found, missing
+    return computed({**SIMULATOR, **SCHEDULES, **AREAS, **GATES, **VALUES}, measured)

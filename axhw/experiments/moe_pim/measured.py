@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from axhw.experiments.claims import Missing
 from axhw.experiments.moe_pim import published
 from axhw.experiments.moe_pim.schedules import SYNTHETIC
 from axhw.experiments.moe_pim.simulations import NEITHER
@@ -18,10 +19,6 @@ WORKLOAD = (
     f"one layer of the size of Llama-MoE-4/16, prompt of {published.PROMPT} tokens, {published.NEW_TOKENS} new ones, "
     "published parameters"
 )
-
-
-class Missing(Exception):
-    """What a claim lacks."""
 
 
 @dataclass(frozen=True, kw_only=True)

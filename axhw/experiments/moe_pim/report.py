@@ -15,8 +15,8 @@ from axhw.experiments.moe_pim.run import SECTIONS
 from axhw.experiments.moe_pim.schedule_told import cycle_blocks, schedule_blocks
 from axhw.experiments.moe_pim.simulator_told import NAME, cache_blocks, figure_blocks, model_blocks, timeline_blocks
 from axhw.experiments.moe_pim.value_told import value_blocks
-from axhw.experiments.results import claims_table, write_document
-from axhw.report.study import Block, Section, Study, Table
+from axhw.experiments.results import claims_blocks, write_document
+from axhw.report.study import Section, Study
 
 _TABLES = ("claims", *SECTIONS, "cache_steps")
 
@@ -43,7 +43,7 @@ def write_results(document: Mapping[str, Any], folder: Path) -> list[Path]:
 def study(document: Mapping[str, Any]) -> Study:
     """The report."""
     sections = [
-        Section(title="Claims", blocks=_claims(document)),
+        Section(title="Claims", blocks=claims_blocks(document)),
         Section(title="Published figures", blocks=figure_blocks(document)),
         Section(title="Caches", blocks=cache_blocks(document)),
         Section(title="The GO cache step by step", blocks=timeline_blocks(document)),
@@ -74,15 +74,6 @@ def _opening(document: Mapping[str, Any]) -> list[str]:
         "Published parameters are those of HERMES cores of 256 x 256 cells, 130 ns and 12.5 nJ an MVM. Everything here "
         f"took {settings['seconds'] / 60:.1f} minutes.",
     ]
-
-
-def _claims(document: Mapping[str, Any]) -> list[Block]:
-    blocks: list[Block] = [claims_table(document["claims"])] if document["claims"] else []
-    missing = document["missing"]["claims"]
-    if missing:
-        rows = [(row["claim"], row["lacks"]) for row in missing]
-        blocks += ["Claims that lack rows:", Table(heads=("claim", "lacks"), rows=rows, left=2)]
-    return blocks
 
 
 def _flat(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from axhw.experiments.claims import Claim
+from axhw.experiments.claims import Claim, Missing
 from axhw.experiments.moe_pim import published
-from axhw.experiments.moe_pim.measured import NOT_PUBLISHED, Measured, Missing, Row, has, listed, some
+from axhw.experiments.moe_pim.measured import NOT_PUBLISHED, Measured, Row, has, listed, some
 from axhw.experiments.moe_pim.schedules import TARGET_SHARE
 from axhw.pim.schedulers import OURS
 
