@@ -7,11 +7,13 @@ placement differs in it.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeAlias
 
+import numpy as np
 import numpy.typing as npt
 
 from axhw.analog.operators import HybridModel, Programming
@@ -83,6 +85,21 @@ class Evaluator:
     ) -> None:
         self.batches = batches(text, window=window, batch_tokens=batch_tokens)
         self.jobs = thread_count(jobs)
+        # The last ones are kept for the next scores, which often are of the same ones.
+        self._chips = Chips(most=self.jobs + 1)
+
+    def interleaved(self, parts: int) -> Evaluator:
+        """The same windows in at least so many batches of every so-manyth window, fewer where there are fewer windows.
+
+        Batches then are samples of the text, where those of `batches` are passages.
+        """
+        inputs, targets = (
+            np.concatenate([getattr(batch, name) for batch in self.batches]) for name in ("inputs", "targets")
+        )
+        count = min(max(parts, len(self.batches)), len(inputs))
+        cut = copy.copy(self)
+        cut.batches = tuple(Batch(inputs=inputs[i::count], targets=targets[i::count]) for i in range(count))
+        return cut
 
     def scores(self, cases: Sequence[Case], *, progress: Progress | None = None, what: str = "scoring") -> list[Score]:
         """A score for each case; equal cases are computed once.
@@ -108,9 +125,8 @@ class Evaluator:
             for chip, group in groups.items()
             for batch in self.batches
         ]
-        chips = Chips(most=self.jobs + 1)
         steps = Steps(sum(len(task.cases) for task in tasks), progress, what)
-        results = run_tasks(lambda task: task.run(chips, steps), tasks, jobs=self.jobs, steps=steps)
+        results = run_tasks(lambda task: task.run(self._chips, steps), tasks, jobs=self.jobs, steps=steps)
         parts: dict[tuple[ChipKey, ByLayer], list[Score]] = {}
         for task, found in zip(tasks, results):
             for case, part in zip(task.cases, found):

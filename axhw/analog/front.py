@@ -41,11 +41,29 @@ class Front:
         """The points that no other beats, from the least energy up."""
         return tuple(sorted((row for row in self.rows if row["on_front"]), key=lambda row: float(row["energy_nj"])))
 
-    def hypervolume(self, multipliers: Collection[str] | None = None, *, worst_rise: float = WORST_RISE) -> float:
-        """Share that points dominate of the rectangle from no rise and no energy to `worst_rise` and the reference's
-        energy (`axhw.search.hypervolume`), for points of some multipliers or of all."""
+    def hypervolume(
+        self,
+        multipliers: Collection[str] | None = None,
+        *,
+        worst_rise: float = WORST_RISE,
+        least_energy: float = 0.0,
+    ) -> float:
+        """Share that points dominate of a rectangle of perplexity and energy (`axhw.search.hypervolume`).
+
+        Parameters
+        ----------
+        multipliers : collection of str, optional
+            Of the points that count; all by default.
+        worst_rise, least_energy : float
+            The rectangle is from no rise to `worst_rise`, and from `least_energy` to the energy of the reference, as
+            shares of the reference's.
+        """
         own = [row for row in self.rows if multipliers is None or row["multiplier"] in multipliers]
-        return hypervolume([(row["rise_pct"] / 100, row["energy_pct"] / 100) for row in own], worst_loss=worst_rise)
+        points = [
+            (row["rise_pct"] / 100, max(row["energy_pct"] / 100 - least_energy, 0.0) / (1 - least_energy))
+            for row in own
+        ]
+        return hypervolume(points, worst_loss=worst_rise)
 
 
 def energy_front(

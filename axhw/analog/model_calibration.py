@@ -26,13 +26,13 @@ from axhw.lm.matrices import MatrixKey, Module, Part
 from axhw.lm.model import LanguageModel
 from axhw.lm.scoring import score
 
-K_GRID = (3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 12.0, 15.0, 18.0, 22.0)
+K_GRID = (3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 12.0, 15.0, 18.0, 22.0, 27.0, 33.0)
 OUTPUT_RANGE_GRID = (0.5, 0.7, 1.0, 1.4, 2.0, 3.0, 4.0, 6.0, 8.0, 11.0, 14.0, 18.0)
 """What K and lambda are chosen from."""
 
 EXPERTS_ALONE: frozenset[Module] = frozenset(["expert"])
 
-_ROWS = 128
+_ROWS = 512
 # Matrices of a kind that a choice looks at.
 _MOST_MATRICES = 48
 
@@ -180,13 +180,18 @@ def _calibrated(
 
 
 class _Observer:
-    """Statistics of what matrices are multiplied by, and some rows of it from the first batch that has any."""
+    """Statistics of what matrices are multiplied by, and some rows of it."""
 
     def __init__(self, tiles: TileSpec, modules: frozenset[Module]) -> None:
         self._tiles = tiles
         self._modules = modules
+        self._samples: dict[MatrixKey, _Sample] = {}
         self.statistics: dict[MatrixKey, InputStatistics] = {}
-        self.samples: dict[MatrixKey, Float32Array] = {}
+
+    @property
+    def samples(self) -> dict[MatrixKey, Float32Array]:
+        """Rows of each matrix that has any."""
+        return {key: sample.rows for key, sample in self._samples.items()}
 
     def __call__(self, key: MatrixKey, rows: Float32Array) -> None:
         if key.module not in self._modules:
@@ -195,8 +200,26 @@ class _Observer:
         for each in {key, _any_expert(key)}:
             before = self.statistics.get(each)
             self.statistics[each] = found if before is None else before + found
-        if key not in self.samples:
-            self.samples[key] = rows[:: -(-len(rows) // _ROWS)].copy()
+        self._samples.setdefault(key, _Sample(rows.shape[1])).add(rows)
+
+
+class _Sample:
+    """Some of many rows, any with the same probability: those with the least random numbers.
+
+    Every so-manyth row would be from the same few positions of all windows, whose activations differ from others.
+    """
+
+    def __init__(self, inputs: int) -> None:
+        self._rng = np.random.default_rng(0)
+        self._numbers = np.empty(0)
+        self.rows = np.empty((0, inputs), np.float32)
+
+    def add(self, rows: Float32Array) -> None:
+        """Of a batch."""
+        numbers, before = np.append(self._numbers, self._rng.random(len(rows))), len(self.rows)
+        kept = np.sort(np.argsort(numbers, kind="stable")[:_ROWS])
+        self._numbers = numbers[kept]
+        self.rows = np.concatenate([self.rows[kept[kept < before]], rows[kept[kept >= before] - before]])
 
 
 def _any_expert(key: MatrixKey) -> MatrixKey:

@@ -33,19 +33,19 @@ def shared_rises(
     *,
     progress: Progress | None = None,
 ) -> FloatArray:
-    """Rise of the loss that each expert is for.
+    """Rise of the loss that each expert is for, on each chip and each batch of the text.
 
     Parameters
     ----------
     hybrid : HybridModel
     evaluator : Evaluator
     programmings : sequence of Programming
-        The mean over these is taken.
+        The chips.
     progress : callable, optional
 
     Returns
     -------
-    float64 array, shape (layers, experts)
+    float64 array, shape (programmings, batches, layers, experts)
         Nats a token; those of a layer sum to its rise. 0 in layers without experts.
     """
     config = hybrid.config
@@ -63,8 +63,9 @@ def shared_rises(
     results = run_tasks(
         lambda task: task.run(chips, noises[task.programming.noise], steps), tasks, jobs=evaluator.jobs, steps=steps
     )
-    tokens = sum(batch.inputs.size for batch in evaluator.batches)
-    rises: FloatArray = np.sum(results, axis=0) / (tokens * len(programmings))
+    tokens = np.array([batch.inputs.size for batch in evaluator.batches])
+    sums = np.reshape(results, (len(programmings), len(tokens), config.layers, config.experts))
+    rises: FloatArray = sums / tokens[:, None, None]
     return rises
 
 

@@ -12,7 +12,7 @@ For comparison       random
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar, Protocol
 
@@ -53,7 +53,7 @@ class Selection:
     Raises
     ------
     AxhwError
-        As `Evaluator`, and for less than 1 seed.
+        As `Evaluator`, for less than 1 seed, and for a model whose experts choose tokens.
     """
 
     def __init__(
@@ -68,12 +68,15 @@ class Selection:
     ) -> None:
         if seeds < 1:
             raise AxhwError(f"Expected at least 1 seed to measure with, found {seeds}.")
+        if hybrid.config.routing != "token_choice":
+            raise AxhwError(f"Expected a model whose tokens choose experts, found one of {hybrid.config.routing}.")
         self.hybrid = hybrid
         self.text = np.asarray(text)
         self.window = window
         self.progress = progress
         self.evaluator = Evaluator(text, window=window, jobs=jobs)
         self._seeds = range(FIRST_SEED, FIRST_SEED + seeds)
+        self._probed: dict[tuple[Programming, int], FloatArray] = {}
 
     @cached_property
     def use(self) -> ExpertUse:
@@ -83,6 +86,23 @@ class Selection:
     def other_chips(self, programming: Programming) -> list[Programming]:
         """Programmings of the same kind for a mean over chips."""
         return mirrored_pairs(programming, seeds=self._seeds) if programming.random else [programming]
+
+    def probed(self, programming: Programming, *, parts: int) -> FloatArray:
+        """Scores of `Probed`, measured once for all chips of a kind."""
+        kind = replace(programming, seed=0, mirrored=False)
+        if (kind, parts) not in self._probed:
+            self._probed[kind, parts] = self._probe(programming, parts)
+        return self._probed[kind, parts]
+
+    def _probe(self, programming: Programming, parts: int) -> FloatArray:
+        chips, cut = self.other_chips(programming), self.evaluator.interleaved(parts)
+        found = shared_rises(self.hybrid, cut, chips, progress=self.progress)
+        together = 2 if programming.random else 1
+        measured = found.reshape(-1, together, *found.shape[1:]).mean(axis=1)
+        mean: FloatArray = measured.mean(axis=(0, 1))
+        powers = noise_power(self.hybrid, self.evaluator, programming.noise, progress=self.progress)
+        predicted = in_proportion(powers, np.maximum(mean.sum(axis=1), 0))
+        return predicted + reliability(measured - predicted) * (mean - predicted)
 
 
 class Selector(Protocol):
@@ -190,19 +210,28 @@ class NoisePower:
 
 @dataclass(frozen=True)
 class Probed:
-    """What the loss rises by for the expert, from one measurement of each layer, mean over chips.
+    """What the loss rises by for the expert, mean over chips, from one measurement of each layer.
 
     `axhw.analog.probes`: all experts of a layer are analog at once, and the rise at each token is shared out among the
     experts that it takes, in proportion to the predicted power of their noise. It finds out which tokens and layers
     mind, which `NoisePower` does not know, at the cost of a measurement for each layer and not for each expert.
+
+    What a text of some thousand tokens says of one expert among hundreds is mostly chance. So the rise of each layer is
+    dealt out by `NoisePower` first, and only as much of the deviations from that is believed as passages and chips
+    confirm for each other: `reliability`.
+
+    Attributes
+    ----------
+    parts : int
+        Of the text, at least so many; fewer where it has fewer windows.
     """
 
+    parts: int = 4
     by_noise: ClassVar[bool] = True
     by_seed: ClassVar[bool] = False
 
     def scores(self, selection: Selection, programming: Programming) -> FloatArray:
-        chips = selection.other_chips(programming)
-        return shared_rises(selection.hybrid, selection.evaluator, chips, progress=selection.progress)
+        return selection.probed(programming, parts=self.parts)
 
 
 @dataclass(frozen=True)
@@ -229,15 +258,27 @@ class ProbedChip:
     """`Probed` on the very chip that the placement is for, after programming.
 
     On one chip the rise of the loss has a part that is linear in the noise: of either sign, as large as the mean over
-    chips in our models, and the same on other text. Experts that came out well may stay analog. All experts have to be
-    programmed for it, those that become digital in vain.
+    chips in our models, and in part the same on other text. Experts that came out well may stay analog. All experts
+    have to be programmed for it, those that become digital in vain.
+
+    Here, too, only the part of the deviations from `Probed` counts that is the same in all parts of the text.
+
+    Attributes
+    ----------
+    parts : int
+        As for `Probed`.
     """
 
+    parts: int = 4
     by_noise: ClassVar[bool] = True
     by_seed: ClassVar[bool] = True
 
     def scores(self, selection: Selection, programming: Programming) -> FloatArray:
-        return shared_rises(selection.hybrid, selection.evaluator, [programming], progress=selection.progress)
+        usual = selection.probed(programming, parts=self.parts)
+        cut = selection.evaluator.interleaved(self.parts)
+        measured = shared_rises(selection.hybrid, cut, [programming], progress=selection.progress)
+        mean: FloatArray = measured.mean(axis=(0, 1))
+        return usual + reliability(measured - usual) * (mean - usual)
 
 
 @dataclass(frozen=True)
@@ -283,6 +324,42 @@ def selector(name: str) -> Selector:
 def largest_neuron_norm(weight: Float32Array) -> float:
     """MaxNNorm of a matrix [outputs, inputs]: the largest l2 norm of the weights of one output."""
     return float(np.linalg.norm(weight.astype(np.float64), axis=1).max())
+
+
+def in_proportion(scores: FloatArray, sums: FloatArray) -> FloatArray:
+    """Scores [layers, experts] of at least 0, those of each layer multiplied so that they sum to what is given."""
+    totals = scores.sum(axis=1)
+    factors = np.divide(sums, totals, out=np.zeros_like(totals), where=totals > 0)
+    scaled: FloatArray = scores * factors[:, None]
+    return scaled
+
+
+def reliability(measured: FloatArray) -> float:
+    """Share of the variance of a mean over measurements that is due to what they have in common.
+
+    Each measurement is s + e, with errors e that are independent of s, and of each other where chip and text differ.
+    The covariance of two such measurements is the variance of s; that of the mean has an error on top. Multiplied by
+    the share, the mean is the linear estimate of s with the least error.
+
+    Parameters
+    ----------
+    measured : float64 array, shape (chips, parts of the text, ...)
+        What is measured should have a mean of about 0. Of a single chip, s is what is the same on all text.
+
+    Returns
+    -------
+    float
+        0 to 1; 0 where no two measurements are independent.
+    """
+    chips, parts = measured.shape[:2]
+    flat = measured.reshape(chips * parts, -1)
+    products = flat @ flat.T
+    chip, part = np.divmod(np.arange(chips * parts), parts)
+    apart = (part[:, None] != part) & ((chip[:, None] != chip) | (chips == 1))
+    total = float(products.mean())
+    if total <= 0 or not apart.any():
+        return 0.0
+    return min(max(float(products[apart].mean()) / total, 0.0), 1.0)
 
 
 def _by_site(selection: Selection, values: npt.ArrayLike) -> FloatArray:

@@ -44,14 +44,15 @@ def draw_energy_front(
         figure = Figure(figsize=_SIZE_INCHES, layout="constrained")
         axes = figure.add_subplot()
         axes.grid()
-        axes.axhline(reference, color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)), label="all digital, exact")
+        dashes = (0, (4, 3))
+        taken = [axes.axhline(reference, color=MUTED, linewidth=0.9, linestyle=dashes, label="all digital, exact")]
         front = sorted((_UJ_PER_NJ * row["energy_nj"], row["perplexity"]) for row in rows if row["on_front"])
         axes.step(*zip(*front), where="post", color=MUTED, linewidth=0.9, zorder=1)
         for number, name in enumerate([None, *multipliers]):
             style = BASELINE_STYLE if name is None else design_style(number - 1)
             own = [row for row in rows if name == (str(row["multiplier"]) if row["digital_pct"] > 0 else None)]
             for row in own:
-                axes.errorbar(
+                drawn = axes.errorbar(
                     _UJ_PER_NJ * row["energy_nj"],
                     row["perplexity"],
                     yerr=row["perplexity_deviation"] or None,
@@ -62,6 +63,7 @@ def draw_energy_front(
                     elinewidth=0.8,
                     linestyle="none",
                 )
+                taken.append(drawn.lines[0])
             if own:
                 shown = "all experts analog" if name is None else name
                 axes.plot([], [], marker=style.marker, color=style.colour, linestyle="none", label=shown)
@@ -69,13 +71,13 @@ def draw_energy_front(
             axes.axvline(_UJ_PER_NJ * budget_nj, color=MUTED, linewidth=0.9, label="budget")
         axes.set(xlabel="energy of a token (µJ)", ylabel="perplexity")
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        figure.legend(loc="outside upper left", ncols=4)
+        figure.legend(loc="outside upper left", ncols=3)
         # Points of one share are close to one another: the first one says it.
         named = {row["choice"]: row for row in reversed(rows) if row["digital_pct"] > 0}
         labels = [
             Label(x=_UJ_PER_NJ * row["energy_nj"], y=row["perplexity"], text=f"{row['digital_pct']:.3g} %")
             for row in named.values()
         ]
-        place_labels(figure, axes, labels)
+        place_labels(figure, axes, labels, avoid=taken)
         figure.supxlabel(about, fontsize=8, color=MUTED)
     return figure

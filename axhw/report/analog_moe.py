@@ -18,6 +18,7 @@ Row: TypeAlias = Mapping[str, Any]
 
 _DASHED: Mapping[str, Any] = {"linestyle": (0, (4, 3)), "linewidth": 0.9, "zorder": 1}
 _BAND = 0.13
+_COLUMNS = 4  # of panels
 _CONDITIONS = (
     ("all", "chosen", "all modules"),
     ("all", "ideal", "all modules, ideal converters"),
@@ -51,36 +52,45 @@ def draw_selectors(
     about : str
         Below the figure.
     """
-    models = list(references)
-    magnitudes = sorted({float(row["magnitude"]) for row in rows})
+    panels = list(dict.fromkeys((str(row["model"]), float(row["magnitude"])) for row in rows))
+    panels.sort(key=lambda panel: (list(references).index(panel[0]), panel[1]))
+    columns = min(len(panels), _COLUMNS)
+    lines = -(-len(panels) // columns)
     shown = set(banded)
     with figure_style():
-        figure = Figure(figsize=(1.2 + 2.5 * len(magnitudes), 1.5 + 2.5 * len(models)), layout="constrained")
-        grid = figure.subplots(len(models), len(magnitudes), sharex=True, squeeze=False)
-        for line, model in zip(grid, models):
-            for axes, magnitude in zip(line, magnitudes):
-                own = [row for row in rows if (row["model"], row["magnitude"]) == (model, magnitude)]
-                axes.set_visible(bool(own))
-                axes.grid()
-                axes.axhline(references[model], color=MUTED, **_DASHED)
-                for number, name in enumerate(selectors):
-                    _draw_line(axes, own, name, number, banded=name in shown, known=selectors)
-                axes.set_title(f"{model}, c = {magnitude:g}" if magnitude else f"{model}, converters alone", fontsize=9)
-        for column in grid.T:
-            lowest = [axes for axes in column if axes.get_visible()][-1]
-            lowest.set_xlabel("digital experts (%)")
-            lowest.set_xticks((0, 25, 50, 75, 100))
-            lowest.tick_params(labelbottom=True)
+        figure = Figure(figsize=(1.0 + 3.1 * columns, 1.4 + 2.9 * lines), layout="constrained")
+        grid = figure.subplots(lines, columns, squeeze=False)
+        for axes in grid.flat[len(panels) :]:
+            axes.set_visible(False)
+        for axes, (model, magnitude) in zip(grid.flat, panels):
+            own = [row for row in rows if (row["model"], row["magnitude"]) == (model, magnitude)]
+            axes.grid()
+            axes.axhline(references[model], color=MUTED, **_DASHED)
+            for number, name in enumerate(selectors):
+                _draw_line(axes, own, name, number, banded=name in shown, known=selectors)
+            axes.set_title(f"{model}, c = {magnitude:g}" if magnitude else f"{model}, converters alone", fontsize=9)
+            axes.set_xticks((0, 25, 50, 75, 100))
+            axes.set_xlabel("digital experts (%)")
         for axes in grid[:, 0]:
             axes.set_ylabel("perplexity")
-        handles = [
-            Line2D([], [], color=design_style(number).colour, marker=design_style(number).marker, markersize=5)
-            for number, _ in enumerate(selectors)
-        ]
+        handles = [Line2D([], [], **_line_style(number)) for number, _ in enumerate(selectors)]
         handles.append(Line2D([], [], color=MUTED, **_DASHED))
         figure.legend(handles, [*selectors.values(), "all digital"], loc="outside upper left", ncols=3)
         figure.supxlabel(about, fontsize=8, color=MUTED)
     return figure
+
+
+def _line_style(number: int) -> dict[str, Any]:
+    """Of a selector: colours repeat, and lines with a repeated one are dotted."""
+    style = design_style(number)
+    repeated = any(design_style(other).colour == style.colour for other in range(number))
+    return {
+        "color": style.colour,
+        "marker": style.marker,
+        "markersize": 4,
+        "linewidth": 1.1,
+        "linestyle": ":" if repeated else "-",
+    }
 
 
 def _draw_line(
@@ -92,13 +102,12 @@ def _draw_line(
     )
     if not any(row["selector"] == name for row in own):
         return
-    style = design_style(number)
     x = [row["digital_pct"] for row in own]
     y = np.array([row["perplexity"] for row in own])
     spread = np.array([row["perplexity_deviation"] for row in own])
     if banded:
-        axes.fill_between(x, y - spread, y + spread, color=style.colour, alpha=_BAND, linewidth=0)
-    axes.plot(x, y, color=style.colour, marker=style.marker, markersize=4, linewidth=1.1)
+        axes.fill_between(x, y - spread, y + spread, color=design_style(number).colour, alpha=_BAND, linewidth=0)
+    axes.plot(x, y, **_line_style(number))
 
 
 def draw_conditions(rows: Sequence[Row], *, about: str) -> Figure:
@@ -157,7 +166,7 @@ def draw_recovered(rows: Sequence[Row], *, selectors: Mapping[str, str], goal: f
     models = list(dict.fromkeys(str(row["model"]) for row in rows))
     names = [name for name in selectors if any(row["selector"] == name for row in rows)]
     with figure_style():
-        figure = Figure(figsize=(2.6 + 2.7 * len(models), 1.4 + 0.34 * len(names)), layout="constrained")
+        figure = Figure(figsize=(2.6 + 2.3 * len(models), 1.4 + 0.34 * len(names)), layout="constrained")
         grid = figure.subplots(1, len(models), sharey=True, squeeze=False)
         for axes, model in zip(grid[0], models):
             axes.grid(axis="x")
@@ -257,7 +266,7 @@ def draw_policies(rows: Sequence[Row], *, lines: Mapping[tuple[str, str], str], 
     models = list(dict.fromkeys(str(row["model"]) for row in rows))
     with figure_style():
         figure = Figure(figsize=(max(6.4, 1.0 + 2.9 * len(models)), 5.2), layout="constrained")
-        grid = figure.subplots(2, len(models), sharex=True, squeeze=False)
+        grid = figure.subplots(2, len(models), sharex="col", squeeze=False)
         for column, model in enumerate(models):
             for axes, name in zip(grid[:, column], ("rise_pct", "digital_share_pct")):
                 axes.grid()

@@ -132,7 +132,7 @@ def test_tiles_side_by_side_change_nothing(tiles: TileSpec) -> None:
     assert np.array_equal(wide(rows), narrow(rows))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(1, 40), st.integers(1, 60), st.integers(1, 20), st.sampled_from(["full", "even"]), st.booleans())
 def test_fine_converters_come_close_to_the_product(
     outputs: int, inputs: int, tile_rows: int, cut: Cut, pairs: bool

@@ -71,6 +71,10 @@ def test_hypervolume_by_hand() -> None:
     assert front.hypervolume(worst_rise=0.2) == pytest.approx((1 - rise / 0.2) * 0.7)
     assert front.hypervolume(["exact8s"], worst_rise=0.2) == pytest.approx((1 - rise / 0.2) * 0.6)
     assert front.hypervolume(["none"], worst_rise=0.2) == 0
+    # From 20 % of the energy up, of which 30 % is an eighth.
+    assert front.hypervolume(worst_rise=0.2, least_energy=0.2) == pytest.approx((1 - rise / 0.2) * 7 / 8)
+    # Less energy than that doesn't count.
+    assert front.hypervolume(worst_rise=0.2, least_energy=0.5) == pytest.approx(1 - rise / 0.2)
 
 
 def test_what_cannot_be_compared_is_refused() -> None:

@@ -31,7 +31,7 @@ def drawn(seed: int, resources: int, *, least: float = 0.0) -> Knapsack:
 
 
 @given(seed=st.integers(0, 10**6), resources=st.integers(1, 3))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_exact_choice_is_the_best_of_all_subsets(seed: int, resources: int) -> None:
     problem = drawn(seed, resources)
     most, exact, greedy = best(problem), problem.exact(), problem.greedy()
@@ -47,7 +47,7 @@ def test_the_exact_choice_is_the_best_of_all_subsets(seed: int, resources: int) 
 
 
 @given(seed=st.integers(0, 10**6))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_what_saves_of_the_only_resource_makes_room(seed: int) -> None:
     problem = drawn(seed, 1, least=-0.5)
     assert problem.exact().gain == pytest.approx(best(problem))
@@ -55,7 +55,7 @@ def test_what_saves_of_the_only_resource_makes_room(seed: int) -> None:
 
 
 @given(seed=st.integers(0, 10**6))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_limits_hold_where_savings_are_mixed(seed: int) -> None:
     problem = drawn(seed, 2, least=-0.5)
     for found in (problem.greedy(), problem.exact()):

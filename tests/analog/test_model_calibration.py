@@ -12,7 +12,7 @@ import pytest
 
 from axhw.analog.calibration import InputStatistics
 from axhw.analog.matrix import AnalogMatrix
-from axhw.analog.model_calibration import K_GRID, OUTPUT_RANGE_GRID, Kind, calibrate
+from axhw.analog.model_calibration import _ROWS, K_GRID, OUTPUT_RANGE_GRID, Kind, _Observer, calibrate
 from axhw.analog.routing_use import ExpertUse
 from axhw.analog.tiles import TileSpec
 from axhw.errors import AxhwError
@@ -73,6 +73,30 @@ def test_chosen_ranges_have_the_least_error(moe_model: LanguageModel, some_bytes
     assert chosen.output_range == min(errors, key=lambda each: errors[each])
     assert chosen.error == pytest.approx(errors[chosen.output_range], rel=1e-5)
     assert errors[chosen.output_range] < error(18, replace(TILES, output_range=14))
+
+
+def test_no_position_is_seen_more_than_others(moe_model: LanguageModel, some_bytes: SomeBytes) -> None:
+    """K is chosen on some rows of a text: not on every so-manyth one, which would be the same few of each window."""
+    observer = _Observer(TILES, frozenset(["head"]))
+    head = MatrixKey(layer=None, module="head", part="head")
+    positions = np.tile(np.arange(16, dtype=np.float32), 4 * _ROWS // 16)
+    rows = np.stack([positions, np.arange(len(positions), dtype=np.float32)], axis=1)
+    for batch in np.array_split(rows, 5):
+        observer(head, np.repeat(batch, 12, axis=1))
+    chosen = observer.samples[head]
+    assert chosen.shape == (_ROWS, 24)
+    counts = np.bincount(chosen[:, 0].astype(int), minlength=16)
+    # 32 of each are expected, with a deviation of 5.
+    assert counts.min() >= 16
+    assert counts.max() <= 50
+    places = chosen[:, -1]
+    assert (np.diff(places) > 0).all()
+    quarters = np.bincount((places // _ROWS).astype(int), minlength=4)
+    assert quarters.min() >= 90, "all batches have their part"
+    repeated = _Observer(TILES, frozenset(["head"]))
+    for batch in np.array_split(rows, 5):
+        repeated(head, np.repeat(batch, 12, axis=1))
+    np.testing.assert_array_equal(repeated.samples[head], chosen)
 
 
 def test_one_may_be_given(moe_model: LanguageModel, some_bytes: SomeBytes) -> None:

@@ -51,6 +51,19 @@ def test_they_equal_full_evaluations(hybrid: HybridModel, text: ByteArray, cases
         assert each == score(alone, text, window=16, batch_tokens=64)
 
 
+def test_interleaved_windows(hybrid: HybridModel, text: ByteArray, cases: list[Case]) -> None:
+    whole = Evaluator(text, window=16, jobs=1, batch_tokens=64)
+    cut = whole.interleaved(4)
+    assert [batch.inputs.shape for batch in cut.batches] == [(3, 16), (3, 16), (2, 16), (2, 16)]
+    np.testing.assert_array_equal(cut.batches[1].inputs.ravel(), [*text[16:32], *text[80:96], *text[144:160]])
+    np.testing.assert_array_equal(cut.batches[1].targets[0], text[17:33])
+    (before,), (after,) = whole.scores(cases[:1]), cut.scores(cases[:1])
+    assert after.nats_per_token == pytest.approx(before.nats_per_token, rel=1e-6)
+    # At least as many batches as before, and none without a window.
+    assert len(whole.interleaved(1).batches) == len(whole.batches) == 3
+    assert len(whole.interleaved(99).batches) == 10
+
+
 def test_the_number_of_threads_makes_no_difference(text: ByteArray, cases: list[Case]) -> None:
     one, three = (Evaluator(text, window=16, jobs=jobs, batch_tokens=64).scores(cases) for jobs in (1, 3))
     assert one == three

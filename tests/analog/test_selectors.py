@@ -12,8 +12,9 @@ import pytest
 from axhw.analog.evaluation import Case
 from axhw.analog.operators import HybridModel, Programming
 from axhw.analog.placement import place
+from axhw.analog.probes import shared_rises
 from axhw.analog.programming_noise import Pcm
-from axhw.analog.selectors import SELECTORS, Selection, largest_neuron_norm, selector
+from axhw.analog.selectors import SELECTORS, Selection, in_proportion, largest_neuron_norm, reliability, selector
 from axhw.errors import AxhwError
 from axhw.lm.config import ModelConfig
 from axhw.lm.layout import matrix_name, tensor_shapes
@@ -164,6 +165,51 @@ def test_measured_chips_save_more_than_others(
         [Case(hybrid=hybrid, placement=placement, programming=chip) for placement in (best, worst)]
     )
     assert found[0].nats_per_token < found[1].nats_per_token
+
+
+def test_layers_keep_their_rises() -> None:
+    scores = in_proportion(np.array([[1.0, 3.0], [0.0, 0.0], [2.0, 2.0]]), np.array([8.0, 5.0, 0.0]))
+    np.testing.assert_array_equal(scores, [[2, 6], [0, 0], [0, 0]])
+
+
+def test_reliability_by_hand() -> None:
+    same, opposite = np.array([1.0, -2.0, 1.0]), np.array([-1.0, 0.0, 1.0])
+    assert reliability(np.array([[same, same]])) == 1
+    # Errors that cancel in the mean are told from none, and cannot be less than that.
+    assert reliability(np.array([[same + opposite, same - opposite]])) == pytest.approx(4 / 6)
+    assert reliability(np.array([[opposite, -opposite]])) == 0
+    # Two parts on one chip may share its errors; parts of other chips say nothing of the same text.
+    assert reliability(np.array([[same, same], [-same, -same]])) == 0
+    assert reliability(np.array([[same], [same]])) == 0
+    assert reliability(np.zeros((2, 2, 3))) == 0
+
+
+@pytest.mark.parametrize(("chips", "signal"), [(1, 0.5), (3, 1.0)])
+def test_reliability_is_the_factor_of_least_error(chips: int, signal: float) -> None:
+    """Of quantities with a known variance, measured with errors of chips, of texts, and of both."""
+    rng = np.random.default_rng(7)
+    parts, many = 4, 40_000
+    wanted = rng.normal(0, signal, many)
+    errors = rng.normal(0, 1, (chips, parts, many))
+    if chips > 1:
+        errors += rng.normal(0, 0.6, (chips, 1, many)) + rng.normal(0, 0.4, (1, parts, many))
+    measured = wanted + errors
+    mean = measured.mean(axis=(0, 1))
+    best = float(mean @ wanted / (mean @ mean))
+    assert reliability(measured) == pytest.approx(best, abs=0.02)
+
+
+def test_probed_scores_lie_between_what_is_predicted_and_measured(
+    moe_model: LanguageModel, selection_of: Callable[[ModelConfig, Tensors], Selection]
+) -> None:
+    selection = selection_of(moe_model.config, tensors_of(moe_model))
+    chips, cut = selection.other_chips(NOISY), selection.evaluator.interleaved(4)
+    assert len(cut.batches) == 4
+    measured = shared_rises(selection.hybrid, cut, chips).mean(axis=(0, 1))
+    predicted = in_proportion(SELECTORS["power"].scores(selection, NOISY), np.maximum(measured.sum(axis=1), 0))
+    scores = SELECTORS["probed"].scores(selection, NOISY)
+    low, high = np.minimum(measured, predicted), np.maximum(measured, predicted)
+    assert ((scores >= low - 1e-12) & (scores <= high + 1e-12)).all()
 
 
 def test_what_selectors_need(moe_model: LanguageModel, on_tiles: OnTiles, text: ByteArray) -> None:

@@ -35,7 +35,7 @@ def test_reproduce(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     for claim in document["claims"]:
         assert list(claim) == ["claim", "paper", "ours", "met", "basis"]
         assert isinstance(claim["met"], bool)
-    assert len(document["claims"]) + len(document["missing"]["claims"]) == 10
+    assert len(document["claims"]) + len(document["missing"]["claims"]) == 11
     assert len(document["claims"]) >= 7
     (model,) = document["models"]
     assert model["model"] == "olmoe_bytes_small"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,12 +18,13 @@ from axhw.experiments.analog_moe.claims import (
     CONVERTERS,
     DENSE,
     HALF,
+    HALF_OF_LARGE,
     THIRD,
     THROUGHPUT,
     Measured,
     claims,
 )
-from axhw.experiments.analog_moe.costs import ARITHMETIC, SYSTEM
+from axhw.experiments.analog_moe.costs import ALL, ARITHMETIC, SYSTEM
 from axhw.experiments.analog_moe.plan import MAXNN, ORACLE, OUR_CHIP, OURS, RIVALS
 from axhw.experiments.analog_moe.points import ANY, means
 from axhw.experiments.analog_moe.policies import ADAPTED, BUDGET
@@ -94,14 +96,14 @@ def lacks(measured: Measured) -> dict[str, str]:
 
 def test_every_claim_is_there_or_missing() -> None:
     assert claims(found([]))[0] == []
-    assert len(lacks(found([]))) == 10
+    assert len(lacks(found([]))) == 11
     some = found([mean(0.1, 0.0), mean(0.5, 0.0, analog="all")])
     rows, missing = claims(some)
     assert {row.claim for row in rows} == {CONVERTERS, AT_MOST}
-    assert len(missing) == 8
+    assert len(missing) == 9
     assert lacks(some)[THIRD] == "small with magnitude 2.5, selector maxnn, digital_pct 25.0"
     assert lacks(some)[THROUGHPUT] == "costs"
-    assert lacks(some)[APPROXIMATE] == "fronts"
+    assert lacks(some)[APPROXIMATE] == "fronts on several seeds"
 
 
 @pytest.mark.parametrize(
@@ -157,7 +159,25 @@ def test_half_is_recovered_by_no_oracle() -> None:
     chip = chosen(OUR_CHIP, 0.5, recovered_pct=51.0, scope="global")
     claim = by_text(found([*rows, ours, chip]), HALF)
     assert claim.met
+    assert claim.ours.startswith("probed on the chip (ours), all layers, at least 51 %; small: MaxNNScore")
     assert "probed on the chip (ours), all layers: 51 %" in claim.ours
+
+
+def test_half_is_recovered_by_one_selector_on_every_model() -> None:
+    def rows(model: str, maxnn: float, chip: float) -> list[dict[str, Any]]:
+        shares = {MAXNN: maxnn, OUR_CHIP: chip}
+        return [chosen(name, 0.5, recovered_pct=pct, scope="global", model=model) for name, pct in shares.items()]
+
+    assert not by_text(found([*rows("one", 60, 40), *rows("two", 40, 60)]), HALF).met
+    claim = by_text(found([*rows("one", 60, 51), *rows("two", 40, 60)]), HALF)
+    assert claim.met
+    assert claim.ours.startswith("probed on the chip (ours), all layers, at least 51 %")
+    assert not by_text(found([*rows("one", 60, 51), *rows("two", 40, 60)[:1]]), HALF).met, "not measured on the other"
+    several = replace(found([*rows("one", 60, 40), *rows("two", 40, 60)]), large=["two"])
+    assert not by_text(several, HALF).met
+    assert by_text(several, HALF_OF_LARGE).met, "small ones don't count here"
+    assert not by_text(replace(several, large=["one", "two"]), HALF_OF_LARGE).met
+    assert lacks(replace(several, large=[]))[HALF_OF_LARGE] == "a model of 10,000,000 weights or more"
 
 
 def test_throughput() -> None:
@@ -169,10 +189,27 @@ def test_throughput() -> None:
     assert "OLMoE 7B 10, 30, 30" in claim.ours
 
 
-@pytest.mark.parametrize(("more", "met"), [(0.40, False), (0.403, False), (0.41, True)])
-def test_approximate_experts(more: float, met: bool) -> None:
-    volume = {"model": "small", "view": ARITHMETIC.name, "hypervolume": more, "exact_hypervolume": 0.40}
-    assert by_text(found([mean(0.1, 0.0)], volumes=[volume]), APPROXIMATE).met is met
+def volume(multiplier: str, share: float, gain: float | None, error: float | None, **other: Any) -> dict[str, Any]:
+    """A row of what a multiplier's points dominate."""
+    row = {"model": "small", "view": ARITHMETIC.name, "multiplier": multiplier, "hypervolume": share}
+    return row | {"gain": gain, "gain_error": error} | other
+
+
+@pytest.mark.parametrize(("gain", "met"), [(-0.01, False), (0.019, False), (0.021, True)])
+def test_approximate_experts(gain: float, met: bool) -> None:
+    rows = [
+        volume("exact", 0.4, 0.0, 0.0),
+        volume("rough", 0.3, -0.1, 0.001),
+        volume("good", 0.4 + gain, gain, 0.01),
+        # More than any alone, which it is for whatever multipliers.
+        volume(ALL, 0.5, None, None),
+    ]
+    system = [row | {"view": SYSTEM.name, "gain": -0.2} for row in rows]
+    claim = by_text(found([mean(0.1, 0.0)], volumes=[*rows, *system]), APPROXIMATE)
+    assert claim.met is met
+    assert f"with good ({100 * gain:+.1f} ± 1.0 %), 50.0 % with all" in claim.ours
+    single = [row | {"gain_error": None} for row in rows]
+    assert lacks(found([mean(0.1, 0.0)], volumes=single))[APPROXIMATE] == "fronts on several seeds"
 
 
 @pytest.mark.parametrize(("budgeted", "met"), [(0.6, True), (0.85, False)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,11 @@ import pytest
 
 from axhw.data.python_topics import held_out
 from axhw.errors import AxhwError
-from axhw.experiments.analog_moe.groups import Groups
+from axhw.experiments.analog_moe.groups import Groups, at_magnitude
 from axhw.experiments.analog_moe.plan import MAXNN, QUICK, Depth, Plan
 from axhw.experiments.analog_moe.points import measured
 from axhw.experiments.analog_moe.rankings import Rankings
-from axhw.experiments.analog_moe.subjects import Hardware, HeldOut, Subject, beginnings, subjects
+from axhw.experiments.analog_moe.subjects import Hardware, HeldOut, Subject, beginnings, subjects, weight_count
 from axhw.experiments.parts import Parts
 from axhw.lm.config import ModelConfig
 from axhw.lm.random_weights import random_tensors
@@ -23,9 +24,11 @@ DEPTH = Depth(
     test_bytes=400,
     selection_bytes=400,
     seeds=1,
+    main_seeds=1,
     magnitudes=(0.0, 2.5),
     shares_pct=(25.0,),
     selectors=(MAXNN, "random"),
+    main_selectors=(),
     global_selectors=(),
     noise_selectors=(),
     noises=(),
@@ -37,14 +40,22 @@ DEPTH = Depth(
 
 def model_folder(folder: Path, **changes: int) -> Path:
     """A small model with random weights."""
-    sizes = {"vocabulary": 256, "hidden": 16, "layers": 2, "heads": 2, "kv_heads": 2, "head_dim": 8, "context": 64}
+    sizes = {
+        "vocabulary": 256,
+        "hidden": 16,
+        "layers": 2,
+        "heads": 2,
+        "kv_heads": 2,
+        "head_dim": 8,
+        "context": 64,
+        "expert_width": 8,
+    }
     config = ModelConfig(
         architecture="olmoe",
         rope_theta=1e4,
         norm_eps=1e-5,
         experts=4,
         active_experts=2,
-        expert_width=8,
         normalize_top_k=True,
         **{**sizes, **changes},  # type: ignore[arg-type]
     )
@@ -58,6 +69,7 @@ def plan(*folders: Path, depth: Depth = DEPTH) -> Plan:
         text=QUICK.text,
         deep=depth,
         brief=QUICK.brief,
+        large=QUICK.large,
         multipliers=QUICK.multipliers,
         array_side=2,
         window=32,
@@ -110,6 +122,33 @@ def test_hardware(subject: Subject) -> None:
     assert subject.hybrid(Hardware(converters="ideal")).calibration.tiles.adc_bits is None
     published = subject.hybrid(Hardware(converters="published")).calibration
     assert {(ranges.k, ranges.output_range) for ranges in published.ranges.values()} == {(18.0, 14.0)}
+
+
+def test_the_oracle_looks_at_less(tmp_path: Path) -> None:
+    folder = model_folder(tmp_path / "one")
+    (whole,) = subjects(plan(folder), root=None, tables={}, jobs=1)
+    assert whole.oracle_selection is whole.selection
+    (found,) = subjects(plan(folder, depth=replace(DEPTH, oracle_bytes=100)), root=None, tables={}, jobs=1)
+    assert len(found.selection.text) == 400
+    assert found.oracle_selection.text.tolist() == found.selection.text[:100].tolist()
+
+
+def test_chips_at_the_main_magnitude(tmp_path: Path) -> None:
+    depth = replace(DEPTH, main_seeds=3)
+    (found,) = subjects(plan(model_folder(tmp_path / "one"), depth=depth), root=None, tables={}, jobs=1)
+    groups = Groups(rankings=Rankings(subject=found, parts=Parts(folder=tmp_path / "parts")))
+    assert [len(groups.chips(at_magnitude(c))) for c in (0.0, 1.0, 2.5)] == [1, 2, 6]
+    assert groups.chips(at_magnitude(2.5), few=True) == groups.chips(at_magnitude(2.5))[:2]
+
+
+def test_large_models_are_studied_in_less_depth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folders = [model_folder(tmp_path / name) for name in ("one", "two")]
+    (first, _) = subjects(plan(*folders), root=None, tables={}, jobs=1)
+    other = replace(QUICK.large, seeds=7)
+    chosen = replace(plan(*folders), large=other)
+    for weights, depth in ((weight_count(first.config) + 1, QUICK.brief), (weight_count(first.config), other)):
+        monkeypatch.setattr("axhw.experiments.analog_moe.subjects.LARGE_WEIGHTS", weights)
+        assert [each.depth for each in subjects(chosen, root=None, tables={}, jobs=1)] == [DEPTH, depth]
 
 
 def test_points_are_kept(subject: Subject, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -26,6 +27,9 @@ from axhw.lm.config import ModelConfig
 from axhw.lm.matrices import Module
 
 BATCH = 64
+
+ALL = "all"
+"""Multiplier of volumes that points with any of them dominate together."""
 SHARES_PCT = (0.0, 12.5, 25.0, 50.0, 75.0, 100.0)
 
 _PUBLISHED_ARRAYS, _PUBLISHED_CHANNELS = 4096, 16
@@ -178,21 +182,33 @@ def _model_rows(
 def front_rows(
     subject: Subject, rows: Sequence[Row], placements: Mapping[float, Placement], pools: Pools
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Points of accuracy and energy, and the hypervolumes of all and of those with the exact multiplier.
+    """Points of accuracy and energy, and how much of the plane the points of each multiplier dominate.
 
     Parameters
     ----------
     subject : Subject
     rows : sequence of mapping
-        Measured, with ``multiplier``, ``digital_pct``, ``nats_per_token`` and ``accuracy``.
+        Measured, with ``multiplier``, ``digital_pct``, ``seed``, ``nats_per_token`` and ``accuracy``.
     placements : mapping of float to Placement
         Digital experts by their share in %.
     pools : Pools
+
+    Returns
+    -------
+    points, volumes : lists of dict
+        A volume is the share of the rectangle between all experts analog and all of them digital and exact, which is
+        what a choice of digital experts has to decide about; for each multiplier by itself, with what it is above
+        exact ones, and its standard error over seeds, and for all multipliers together.
     """
     found: list[dict[str, Any]] = []
     volumes: list[dict[str, Any]] = []
     reference = [row for row in rows if row["multiplier"] == pools.exact and row["digital_pct"] == 100]
     nats = float(np.mean([row["nats_per_token"] for row in reference]))
+    # Without noise there is one chip, which stands for all.
+    by_seed = [
+        [row for row in rows if row["seed"] == seed or row["digital_pct"] == 100]
+        for seed in dict.fromkeys(row["seed"] for row in rows)
+    ]
     for view in VIEWS:
         costs: dict[tuple[str, float], TokenCost] = {}
         for name, share_pct in {(str(row["multiplier"]), float(row["digital_pct"])) for row in rows}:
@@ -201,12 +217,27 @@ def front_rows(
                 subject.config, machine, placements[share_pct], load=load_of(subject), use=subject.use
             )
         energy = costs[pools.exact, 100.0].energy_nj
-        front = energy_front(rows, costs, reference_nats=nats, reference_nj=energy)
-        found += [{"model": subject.name, "view": view.name, **row} for row in front.rows]
-        with_all, exact_alone = front.hypervolume(), front.hypervolume([pools.exact])
-        volumes.append(
-            {"model": subject.name, "view": view.name, "hypervolume": with_all, "exact_hypervolume": exact_alone}
+        whole, *parts = (
+            energy_front(some, costs, reference_nats=nats, reference_nj=energy) for some in (rows, *by_seed)
         )
+        found += [{"model": subject.name, "view": view.name, **row} for row in whole.rows]
+        analog = next(row for row in whole.rows if row["digital_pct"] == 0)
+        corner = {"worst_rise": analog["rise_pct"] / 100, "least_energy": analog["energy_pct"] / 100}
+        exact = np.array([part.hypervolume([pools.exact], **corner) for part in parts])
+        for name in pools.pools:
+            gains = np.array([part.hypervolume([name], **corner) for part in parts]) - exact
+            volumes.append(
+                {
+                    "model": subject.name,
+                    "view": view.name,
+                    "multiplier": name,
+                    "hypervolume": whole.hypervolume([name], **corner),
+                    "gain": float(gains.mean()),
+                    "gain_error": float(gains.std(ddof=1) / math.sqrt(len(gains))) if len(gains) > 1 else None,
+                }
+            )
+        everything = {"multiplier": ALL, "hypervolume": whole.hypervolume(**corner), "gain": None, "gain_error": None}
+        volumes.append({"model": subject.name, "view": view.name, **everything})
     return found, volumes
 
 

@@ -10,7 +10,7 @@ from axhw.analog.operators import DENSE, Programming
 from axhw.analog.placement import Placement, Scope
 from axhw.analog.programming_noise import Pcm, programming_noise
 from axhw.analog.sensitivity import mirrored_pairs
-from axhw.experiments.analog_moe.plan import FIXED_PCT, MAIN_MAGNITUDE, MAXNN, OUR_CHIP, OURS, Depth
+from axhw.experiments.analog_moe.plan import FIXED_PCT, MAIN_MAGNITUDE, MAXNN, OURS, Depth
 from axhw.experiments.analog_moe.points import ANY, Point
 from axhw.experiments.analog_moe.rankings import Rankings
 from axhw.experiments.analog_moe.subjects import Analog, Converters, Hardware
@@ -39,7 +39,8 @@ class Groups:
         """Points by the name of their group; each group is a part of the experiment."""
         yield "digital", [self._digital()]
         yield "conditions", list(self.conditions())
-        yield "modules", list(self.modules())
+        if self.depth.modules:
+            yield "modules", list(self.modules())
         for magnitude in self.depth.magnitudes:
             yield f"selectors at {magnitude:g}", list(self.selectors(magnitude))
         yield "selectors of all layers", list(self.globally())
@@ -48,9 +49,11 @@ class Groups:
         yield "drift", list(self.drift())
         yield "multipliers", list(self.front())
 
-    def chips(self, programming: Programming) -> list[Programming]:
-        """All chips that are reported, or one where they can't differ."""
-        return mirrored_pairs(programming, seeds=range(self.depth.seeds)) if programming.random else [programming]
+    def chips(self, programming: Programming, *, few: bool = False) -> list[Programming]:
+        """All chips that are reported, or one where they can't differ; as few at the main magnitude as elsewhere."""
+        main = not few and programming == at_magnitude(MAIN_MAGNITUDE)
+        seeds = range(self.depth.main_seeds if main else self.depth.seeds)
+        return mirrored_pairs(programming, seeds=seeds) if programming.random else [programming]
 
     def conditions(self) -> Iterator[Point]:
         """All experts analog, alone and with all other modules: converters, programming noise, and both."""
@@ -64,7 +67,7 @@ class Groups:
             for magnitude in self.depth.magnitudes:
                 if (converters == "ideal" and not magnitude) or (converters == "published" and magnitude):
                     continue
-                for chip in self.chips(at_magnitude(magnitude)):
+                for chip in self.chips(at_magnitude(magnitude), few=True):
                     yield Point(placement=Placement(), hardware=hardware, programming=chip)
 
     def modules(self) -> Iterator[Point]:
@@ -73,7 +76,7 @@ class Groups:
         found = dict.fromkeys(key.module for key in all_matrices(config) if key.module in DENSE)
         for module in found:
             for magnitude in (0.0, MAIN_MAGNITUDE):
-                for chip in self.chips(at_magnitude(magnitude)):
+                for chip in self.chips(at_magnitude(magnitude), few=True):
                     yield Point(
                         placement=Placement.all_digital(config),
                         hardware=Hardware(analog=module),
@@ -83,9 +86,8 @@ class Groups:
 
     def selectors(self, magnitude: float) -> Iterator[Point]:
         """Selectors in each layer, and none, at a magnitude."""
-        # Chips without noise are all alike.
-        names = [name for name in self.depth.selectors if magnitude or name != OUR_CHIP]
-        yield from self._compared(names, magnitude, Hardware(), scope="layer")
+        more = self.depth.main_selectors if magnitude == MAIN_MAGNITUDE else ()
+        yield from self._compared((*self.depth.selectors, *more), magnitude, Hardware(), scope="layer")
 
     def globally(self) -> Iterator[Point]:
         """Selectors over all layers together, at the main magnitude."""
@@ -125,7 +127,7 @@ class Groups:
             for chip in self.chips(at_magnitude(MAIN_MAGNITUDE)):
                 for share_pct in self.depth.front_shares_pct:
                     if share_pct < 100:
-                        yield self.chosen(OURS, chip, share_pct, hardware=hardware)
+                        yield self.chosen(OURS, chip, share_pct, hardware=hardware, scope="global")
                 if name == plan.exact:
                     yield Point(placement=Placement(), hardware=hardware, programming=chip)
             everything = Placement.all_digital(self.rankings.subject.config)

@@ -35,6 +35,9 @@ MAIN_MAGNITUDE = 2.5
 FIXED_PCT = 25.0
 """Digital experts of the paper, and what budgets are held against."""
 
+LARGE_WEIGHTS = 10_000_000
+"""Of models that take minutes for what others take seconds for."""
+
 HOUR, DAY, MONTH = 3600.0, 86400.0, 2.592e6
 
 
@@ -46,16 +49,20 @@ class Depth:
     ----------
     test_bytes : int or None
         Of the test text, from the beginning of each source in proportion; all by default.
-    selection_bytes : int
+    selection_bytes : int or None
         Of the validation text, likewise: for calibration, use of experts, selectors and policies.
     seeds : int
         Of the chips that are reported; each stands for two with opposite random numbers.
+    main_seeds : int
+        The same at the main magnitude, right after programming.
     magnitudes : tuple of float
         Of pcm noise, in increasing order, 0 for converters alone.
     shares_pct : tuple of float
         Digital experts, beside none and all.
     selectors : tuple of str
         In each layer, at every magnitude.
+    main_selectors : tuple of str
+        More of them, at the main magnitude.
     global_selectors : tuple of str
         Over all layers together, at the main magnitude.
     noise_selectors : tuple of str
@@ -67,21 +74,29 @@ class Depth:
     front_shares_pct : tuple of float
         Digital experts with each multiplier.
     budgets_pct : tuple of float
-        Budgets are the energies of so many digital experts.
+        Budgets are the energies of so many digital experts; without any, there are no policies at all.
+    oracle_bytes : int
+        At most so much of the validation text for the oracle, which takes a measurement for each expert.
+    modules : bool
+        Whether each dense module is made analog alone.
     """
 
     test_bytes: int | None
-    selection_bytes: int
+    selection_bytes: int | None
     seeds: int
+    main_seeds: int
     magnitudes: tuple[float, ...]
     shares_pct: tuple[float, ...]
     selectors: tuple[str, ...]
+    main_selectors: tuple[str, ...]
     global_selectors: tuple[str, ...]
     noise_selectors: tuple[str, ...]
     noises: tuple[tuple[str, float], ...]
     times_s: tuple[float, ...]
     front_shares_pct: tuple[float, ...]
     budgets_pct: tuple[float, ...]
+    oracle_bytes: int = 16_384
+    modules: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,8 +109,8 @@ class Plan:
         Folders with trained models; without any, the one that comes with axhw.
     text : str
         Held-out text: ``python_topics``, which comes with axhw, or ``mix``.
-    deep, brief : Depth
-        Of the first model, and of the others.
+    deep, brief, large : Depth
+        Of the first model, of the others, and of others with `LARGE_WEIGHTS` or more.
     multipliers : tuple of str
         Of digital experts, the exact one first.
     array_side : int
@@ -118,6 +133,7 @@ class Plan:
     text: str
     deep: Depth
     brief: Depth
+    large: Depth
     multipliers: tuple[str, ...]
     array_side: int
     arrays: int = 64
@@ -135,31 +151,35 @@ class Plan:
 
 
 _MAGNITUDES = (0.0, 1.0, 1.5, MAIN_MAGNITUDE, 3.0)
-_STATISTICS = (MAXNN, *RIVALS, "power", OURS, OUR_CHIP)
+_SELECTORS = (MAXNN, *RIVALS, OURS)
 
 FULL = Plan(
     text=MIX,
     deep=Depth(
-        test_bytes=12_288,
-        selection_bytes=8_192,
+        test_bytes=16_384,
+        selection_bytes=None,
         seeds=2,
+        main_seeds=4,
         magnitudes=_MAGNITUDES,
         shares_pct=(12.5, 25.0, 50.0, 75.0),
-        selectors=(*_STATISTICS, ORACLE),
+        selectors=_SELECTORS,
+        main_selectors=("power", OUR_CHIP, ORACLE),
         global_selectors=(MAXNN, "power", OURS, OUR_CHIP, ORACLE),
         noise_selectors=(MAXNN, "random", OURS),
         noises=(("hermes", 1.0), ("additive", 1.0), ("proportional", 0.1)),
         times_s=(HOUR, DAY, MONTH),
-        front_shares_pct=(12.5, 25.0, 50.0, 75.0, 100.0),
+        front_shares_pct=(25.0, 50.0, 75.0, 100.0),
         budgets_pct=(12.5, 25.0, 50.0),
     ),
     brief=Depth(
-        test_bytes=8_192,
-        selection_bytes=4_096,
+        test_bytes=12_288,
+        selection_bytes=None,
         seeds=2,
+        main_seeds=4,
         magnitudes=(0.0, MAIN_MAGNITUDE),
         shares_pct=(12.5, 25.0, 50.0),
-        selectors=_STATISTICS,
+        selectors=_SELECTORS,
+        main_selectors=("power", OUR_CHIP),
         global_selectors=(MAXNN, OURS, OUR_CHIP),
         noise_selectors=(),
         noises=(),
@@ -167,7 +187,24 @@ FULL = Plan(
         front_shares_pct=(),
         budgets_pct=(FIXED_PCT,),
     ),
-    multipliers=("exact", "mul8s_1L2J", "mul8s_1L2L", "roup:p=1,r=4"),
+    large=Depth(
+        test_bytes=8_192,
+        selection_bytes=16_384,
+        seeds=2,
+        main_seeds=4,
+        magnitudes=(0.0, MAIN_MAGNITUDE),
+        shares_pct=(FIXED_PCT,),
+        selectors=_SELECTORS,
+        main_selectors=("power", OUR_CHIP),
+        global_selectors=(MAXNN, OURS, OUR_CHIP),
+        noise_selectors=(),
+        noises=(),
+        times_s=(),
+        front_shares_pct=(),
+        budgets_pct=(),
+        modules=False,
+    ),
+    multipliers=("exact", "roup:p=1,r=4", "mul8s_1L2L", "roup8s_p2_r2_symmetric"),
     array_side=4,
 )
 
@@ -175,9 +212,11 @@ _QUICK = Depth(
     test_bytes=8_192,
     selection_bytes=4_096,
     seeds=2,
+    main_seeds=2,
     magnitudes=_MAGNITUDES,
     shares_pct=(12.5, 25.0, 50.0),
-    selectors=(*_STATISTICS, ORACLE),
+    selectors=_SELECTORS,
+    main_selectors=("power", OUR_CHIP, ORACLE),
     global_selectors=(MAXNN, OURS, OUR_CHIP),
     noise_selectors=(),
     noises=(("hermes", 1.0), ("additive", 1.0)),
@@ -190,6 +229,7 @@ QUICK = Plan(
     text=PYTHON_TOPICS,
     deep=_QUICK,
     brief=_QUICK,
+    large=_QUICK,
     multipliers=("mul8s_1KV6", "mul8s_1L2L"),
     array_side=2,
 )

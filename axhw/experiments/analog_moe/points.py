@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -111,34 +112,46 @@ def measured(
     progress: Progress,
     evaluator: Evaluator | None = None,
 ) -> list[Row]:
-    """A row for each point, on the test text or what another evaluator has; kept as one part."""
+    """A row for each point, on the test text or what another evaluator has.
 
-    if not points:
-        return []
-
-    def make() -> list[Row]:
-        cases = [
-            Case(hybrid=subject.hybrid(point.hardware), placement=point.placement, programming=point.programming)
-            for point in points
-        ]
-        used = subject.test if evaluator is None else evaluator
-        scores = used.scores(cases, progress=progress, what=f"{subject.name}: {name}")
-        return [
-            {
-                **point.columns(subject.name),
-                "tokens": score.tokens,
-                "nats_per_token": score.nats_per_token,
-                "perplexity": score.perplexity,
-                "accuracy": score.accuracy,
-            }
-            for point, score in zip(points, scores)
-        ]
-
+    Points of one chip, some hardware and one selector are kept as one part: more chips or selectors leave it valid.
+    """
+    used = subject.test if evaluator is None else evaluator
     where = "test" if evaluator is None else "selection"
-    told = [[_text(point, subject.name), point.digest] for point in points]
-    settings = subject.settings | {"on": where, "points": told}
-    found: list[Row] = parts.remember(f"{name.replace(' ', '-')}-{subject.name}", settings, make)
-    return found
+    together: dict[tuple[Programming, Hardware, str], list[int]] = {}
+    for index, point in enumerate(points):
+        together.setdefault((point.programming, point.hardware, point.selector), []).append(index)
+    rows: list[Row | None] = [None] * len(points)
+    for done, indices in enumerate(together.values()):
+        some = [points[index] for index in indices]
+        told = [[_text(point, subject.name), point.digest] for point in some]
+        multiplier = some[0].hardware.multiplier
+        table = None if multiplier is None else subject.tables[multiplier].sha256
+        settings = subject.settings | {"on": where, "points": told, "table": table}
+        part = f"{name.replace(' ', '-')}-{subject.name}"
+        tell = partial(progress, done, len(together), f"{subject.name}: {name}")
+        found = parts.remember(part, settings, partial(_scored, subject, some, used, tell))
+        for index, row in zip(indices, found):
+            rows[index] = row
+    return [row for row in rows if row is not None]
+
+
+def _scored(subject: Subject, points: Sequence[Point], evaluator: Evaluator, tell: Callable[[], None]) -> list[Row]:
+    tell()
+    cases = [
+        Case(hybrid=subject.hybrid(point.hardware), placement=point.placement, programming=point.programming)
+        for point in points
+    ]
+    return [
+        {
+            **point.columns(subject.name),
+            "tokens": score.tokens,
+            "nats_per_token": score.nats_per_token,
+            "perplexity": score.perplexity,
+            "accuracy": score.accuracy,
+        }
+        for point, score in zip(points, evaluator.scores(cases))
+    ]
 
 
 def _text(point: Point, model: str) -> str:

@@ -45,6 +45,8 @@ class Policies:
 
     def rows(self) -> list[dict[str, Any]]:
         """A row for each budget and each magnitude, and chip, with the energy of a token."""
+        if not self.subject.depth.budgets_pct:
+            return []
         found = [*self._budgeted(), *self._adapted()]
         points = [point for point, _ in found]
         rows = measured(self.subject, points, self.groups.rankings.parts, name="policies", progress=self.progress)

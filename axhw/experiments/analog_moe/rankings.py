@@ -11,7 +11,7 @@ from axhw.analog.operators import Programming
 from axhw.analog.placement import Placement, Scope, place
 from axhw.analog.programming_noise import Pcm
 from axhw.analog.selectors import selector
-from axhw.experiments.analog_moe.plan import MAIN_MAGNITUDE
+from axhw.experiments.analog_moe.plan import MAIN_MAGNITUDE, ORACLE
 from axhw.experiments.analog_moe.subjects import Subject
 from axhw.experiments.parts import Parts
 
@@ -40,9 +40,12 @@ class Rankings:
             noise = Programming(noise=MAIN_NOISE.noise, seed=programming.seed, mirrored=programming.mirrored)
         settings = self.subject.settings | {"selector": repr(chosen), "noise": repr(noise)}
         settings["seeds"] = self.subject.plan.selector_seeds
+        if name == ORACLE:
+            settings["most_bytes"] = self.subject.depth.oracle_bytes
 
         def make() -> list[list[float]]:
-            found: list[list[float]] = chosen.scores(self.subject.selection, noise).tolist()
+            selection = self.subject.oracle_selection if name == ORACLE else self.subject.selection
+            found: list[list[float]] = chosen.scores(selection, noise).tolist()
             return found
 
         return np.array(self.parts.remember(f"scores-{self.subject.name}-{name}", settings, make))

@@ -19,7 +19,7 @@ from axhw.experiments.analog_moe.explanations import (
     policy_blocks,
     selector_blocks,
 )
-from axhw.experiments.results import claims_table, write_document
+from axhw.experiments.results import claims_blocks, write_document
 from axhw.report.study import Block, Section, Study, Table
 
 _TABLES = (
@@ -58,7 +58,7 @@ def write_results(document: Mapping[str, Any], folder: Path) -> list[Path]:
 def study(document: Mapping[str, Any]) -> Study:
     """The report."""
     sections = [
-        Section(title="Claims", blocks=_claims(document)),
+        Section(title="Claims", blocks=claims_blocks(document)),
         Section(title="Models", blocks=_models(document)),
         Section(title="What may be analog", blocks=condition_blocks(document)),
         Section(title="Selectors", blocks=selector_blocks(document)),
@@ -89,19 +89,11 @@ def _opening(document: Mapping[str, Any]) -> list[str]:
         "else is said. Digital experts are in float32 but where a multiplier is named: then in int8, with its products "
         "bit for bit. Each seed stands for two chips with opposite random numbers, and is the same for all placements. "
         f"Scores that depend on the noise are those for c = {settings['main_magnitude']:g}, measured on other chips "
-        f"({settings['selector_seeds']} pairs) and validation text, but for those of the very chip.",
+        f"({settings['selector_seeds']} pairs) and validation text, but for those of the very chip. The oracle sees at "
+        f"most {max(depth['oracle_bytes'] for depth in settings['depths'].values()):,} bytes of that text.",
         "Recovered is the share of the rise of the loss, in nats, that digital experts take away; ± is its standard "
         f"error over seeds. Everything here took {settings['seconds'] / 60:.1f} minutes.",
     ]
-
-
-def _claims(document: Mapping[str, Any]) -> list[Block]:
-    blocks: list[Block] = [claims_table(document["claims"])] if document["claims"] else []
-    missing = document["missing"]["claims"]
-    if missing:
-        rows = [(row["claim"], row["lacks"]) for row in missing]
-        blocks += ["Claims that lack rows:", Table(heads=("claim", "lacks"), rows=rows, left=2)]
-    return blocks
 
 
 def _models(document: Mapping[str, Any]) -> list[Block]:

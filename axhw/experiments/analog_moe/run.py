@@ -14,7 +14,7 @@ from axhw.evaluation import eight_bit_table
 from axhw.experiments.analog_moe.claims import Measured, claims
 from axhw.experiments.analog_moe.costs import Pools, array_rows, cost_rows, front_rows
 from axhw.experiments.analog_moe.groups import Groups
-from axhw.experiments.analog_moe.plan import MAIN_MAGNITUDE, OURS, Plan
+from axhw.experiments.analog_moe.plan import LARGE_WEIGHTS, MAIN_MAGNITUDE, OURS, Depth, Plan
 from axhw.experiments.analog_moe.points import SAME, Row, means, measured
 from axhw.experiments.analog_moe.policies import Policies, policy_means
 from axhw.experiments.analog_moe.rankings import MAIN_NOISE, Rankings
@@ -118,6 +118,7 @@ class Experiment:
             volumes=volumes,
             policies=policy_rows,
             about=f"held-out text {plan.text}; {_sizes(self.subjects)}",
+            large=[each.name for each in self.subjects if weight_count(each.config) >= LARGE_WEIGHTS],
         )
         met, lacking = claims(measured_here)
         return {
@@ -156,7 +157,7 @@ class Experiment:
         placements = {0.0: Placement(), 100.0: Placement.all_digital(config)}
         for share_pct in groups.depth.front_shares_pct:
             if share_pct < 100:
-                placements[share_pct] = groups.rankings.place(OURS, MAIN_NOISE, share_pct=share_pct)
+                placements[share_pct] = groups.rankings.place(OURS, MAIN_NOISE, share_pct=share_pct, scope="global")
         return front_rows(groups.rankings.subject, rows, placements, self.pools)
 
     def _settings(self) -> dict[str, Any]:
@@ -193,7 +194,7 @@ class Experiment:
             "shared_width": config.shared_width,
             "selection_bytes": len(subject.selection_text),
             "test_bytes": reference["tokens"],
-            "chips": 2 * subject.depth.seeds,
+            "chips": 2 * subject.depth.main_seeds,
             "perplexity": reference["perplexity"],
             "accuracy": reference["accuracy"],
             "files": subject.digest,
@@ -230,5 +231,9 @@ def _range_rows(subject: Subject) -> list[Row]:
 
 
 def _sizes(found: Sequence[Subject]) -> str:
-    words = [f"{subject.name} ({len(subject.test_text):,} bytes, {2 * subject.depth.seeds} chips)" for subject in found]
+    def chips(depth: Depth) -> str:
+        few, many = 2 * depth.seeds, 2 * depth.main_seeds
+        return f"{many} chips" if few == many else f"{many} chips at c = {MAIN_MAGNITUDE:g}, {few} elsewhere"
+
+    words = [f"{each.name} ({len(each.test_text):,} bytes, {chips(each.depth)})" for each in found]
     return ", ".join(words)

@@ -21,7 +21,7 @@ from axhw.analog.tiles import TileSpec
 from axhw.data import python_topics
 from axhw.data.text import Bytes, load_text
 from axhw.errors import AxhwError
-from axhw.experiments.analog_moe.plan import Depth, Plan
+from axhw.experiments.analog_moe.plan import LARGE_WEIGHTS, Depth, Plan
 from axhw.lm.config import ModelConfig
 from axhw.lm.layout import tensor_shapes
 from axhw.lm.matrices import Module
@@ -133,12 +133,12 @@ class Subject:
         folder: Path,
         *,
         plan: Plan,
-        depth: Depth,
+        first: bool,
         held_out: HeldOut,
         tables: Mapping[str, ProductTable],
         jobs: int | None,
     ) -> Subject:
-        """The model in a folder.
+        """The model in a folder, the plan's first one or another.
 
         Raises
         ------
@@ -155,6 +155,8 @@ class Subject:
             raise AxhwError(
                 f"Expected a model that sees {plan.window} bytes at once, found {folder} with {model.config.context}."
             )
+        large = weight_count(model.config) >= LARGE_WEIGHTS
+        depth = plan.deep if first else plan.large if large else plan.brief
         return cls(
             name=folder.name,
             folder=folder,
@@ -190,7 +192,7 @@ class Subject:
 
     @cached_property
     def settings(self) -> dict[str, object]:
-        """What all that is measured of it depends on."""
+        """What all that is measured of it depends on, but for multipliers."""
         texts = [hashlib.sha256(text.tobytes()).hexdigest() for text in (self.selection_text, self.test_text)]
         return {
             "model": self.digest,
@@ -198,7 +200,6 @@ class Subject:
             "window": self.plan.window,
             "tiles": repr(self.plan.tiles),
             "ranges": repr(sorted(self.calibration.ranges.items())),
-            "tables": {name: table.sha256 for name, table in self.tables.items()},
         }
 
     @cached_property
@@ -224,9 +225,20 @@ class Subject:
     @cached_property
     def selection(self) -> Selection:
         """What selectors look at."""
+        return self._selection(self.selection_text)
+
+    @cached_property
+    def oracle_selection(self) -> Selection:
+        """What the oracle looks at."""
+        most = self.depth.oracle_bytes
+        if len(self.selection_text) <= most:
+            return self.selection
+        return self._selection(beginnings(self.held_out.validation, most))
+
+    def _selection(self, text: Bytes) -> Selection:
         return Selection(
             self.hybrid(Hardware()),
-            self.selection_text,
+            text,
             window=self.plan.window,
             seeds=self.plan.selector_seeds,
             jobs=self.jobs,
@@ -275,10 +287,9 @@ def subjects(
     """
     held_out = HeldOut.load(plan.text, root=root)
     folders = plan.models or (Path(str(resources.files("axhw.lm"))) / "models" / SHIPPED,)
-    depths = (plan.deep, *[plan.brief] * (len(folders) - 1))
     found = tuple(
-        Subject.of(folder, plan=plan, depth=depth, held_out=held_out, tables=tables, jobs=jobs)
-        for folder, depth in zip(folders, depths)
+        Subject.of(folder, plan=plan, first=not index, held_out=held_out, tables=tables, jobs=jobs)
+        for index, folder in enumerate(folders)
     )
     names = [subject.name for subject in found]
     if len(set(names)) < len(names):
