@@ -26,6 +26,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
+from axhw.analog.tile_cost import HERMES
 from axhw.errors import AxhwError
 
 FloatArray = npt.NDArray[np.float64]
@@ -62,12 +63,12 @@ class CrossbarCore:
     """
 
     name: str
-    rows: int = 256
-    columns: int = 256
-    mvm_ns: float = 130.0
-    mvm_nj: float = 12.5
-    area_mm2: float = 0.634
-    peripheral_share: float = 0.8
+    rows: int = HERMES.rows
+    columns: int = HERMES.columns
+    mvm_ns: float = HERMES.mvm_ns
+    mvm_nj: float = HERMES.mvm_nj
+    area_mm2: float = HERMES.area_mm2
+    peripheral_share: float = HERMES.converter_share
 
     def __post_init__(self) -> None:
         for what in ("rows", "columns", "mvm_ns", "mvm_nj", "area_mm2"):
