@@ -79,8 +79,8 @@ def _speed(measured: Measured) -> Claim:
         paper=NOT_PUBLISHED,
         ours="; ".join(f"{name} {1e-6 * rate:.1f} million a second" for name, rate in slowest.items()),
         met=min(slowest.values()) >= LEAST_OPERATIONS_PER_S,
-        basis="all layers, prompt and steps, everything counted, building included, one thread; met if no run is "
-        "slower",
+        basis="all layers, prompt and steps, everything counted, building included, of processor time; met if no run "
+        "is slower",
     )
 
 
