@@ -16,12 +16,12 @@ from axhw.analog.operators import HybridModel
 from axhw.analog.placement import SCOPES, Scope, read_placement
 from axhw.analog.selectors import SELECTORS, Selection, selector
 from axhw.cli.analog_options import (
-    DEFAULT_TEXT,
     bench_row,
     hybrid,
     model_option,
     noise_options,
     programming,
+    scored_text_options,
     selector_seeds_option,
     text_options,
     tile_options,
@@ -35,17 +35,7 @@ from axhw.files import output_folder, replacing
 
 @click.command("eval")
 @model_option
-@click.option(
-    "--text", default=DEFAULT_TEXT, show_default=True, metavar="NAME|FILE", help="Text to score: its test part."
-)
-@click.option(
-    "--calibration",
-    default=None,
-    metavar="NAME|FILE",
-    help="Text for ranges of converters and for selectors: a name (its validation part) or a file. [default: that of "
-    "--text; a file is cut in halves]",
-)
-@click.option("--bytes", "most_bytes", type=click.IntRange(min=2), default=None, help="Score the beginning only.")
+@scored_text_options(uses="ranges of converters and for selectors")
 @text_options
 @click.option(
     "--selector",

@@ -22,12 +22,12 @@ from axhw.analog.tasks import Progress
 from axhw.analog.technology import MEASURED, SCALED_TO_14_NM, Technology
 from axhw.analog.tiles import TileSpec
 from axhw.cli.analog_options import (
-    DEFAULT_TEXT,
     NO_NOISE,
     bench_row,
     model_option,
     noise_options,
     programming,
+    scored_text_options,
     selector_seeds_option,
     text_options,
 )
@@ -57,17 +57,7 @@ def _numbers(context: click.Context, parameter: click.Parameter, value: str) -> 
 
 @click.command("front")
 @model_option
-@click.option(
-    "--text", default=DEFAULT_TEXT, show_default=True, metavar="NAME|FILE", help="Text to score: its test part."
-)
-@click.option(
-    "--calibration",
-    default=None,
-    metavar="NAME|FILE",
-    help="Text for ranges of converters, for the selector and for the use of experts: a name (its validation part) or "
-    "a file. [default: that of --text; a file is cut in halves]",
-)
-@click.option("--bytes", "most_bytes", type=click.IntRange(min=2), default=None, help="Score the beginning only.")
+@scored_text_options(uses="ranges of converters, for the selector and for the use of experts")
 @text_options
 @click.option(
     "--multiplier",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,35 @@ def model_option(command: Command) -> Command:
         help="Language model of bytes that comes with axhw (olmoe_bytes_small), or a folder with config.json and "
         "safetensors.",
     )(command)
+
+
+def scored_text_options(*, uses: str) -> Callable[[Command], Command]:
+    """Add ``--text``, ``--calibration``, whose text is for `uses`, and ``--bytes``."""
+
+    def add(command: Command) -> Command:
+        for option in (
+            click.option(
+                "--bytes", "most_bytes", type=click.IntRange(min=2), default=None, help="Score the beginning only."
+            ),
+            click.option(
+                "--calibration",
+                default=None,
+                metavar="NAME|FILE",
+                help=f"Text for {uses}: a name (its validation part) or a file. [default: that of --text; a file is "
+                "cut in halves]",
+            ),
+            click.option(
+                "--text",
+                default=DEFAULT_TEXT,
+                show_default=True,
+                metavar="NAME|FILE",
+                help="Text to score: its test part.",
+            ),
+        ):
+            command = option(command)
+        return command
+
+    return add
 
 
 def text_options(command: Command) -> Command:

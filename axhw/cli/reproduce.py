@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
+from rich.table import Table
 
 from axhw.cli.options import engine_option, json_option, library_option, peak_memory_mb, print_json, progress
 from axhw.cli.tables import plain_table, stdout
@@ -78,10 +80,7 @@ def max_dnn(
         )
         document = experiment.run()
         files = write_results(document, out)
-    if as_json:
-        print_json(document | {"peak_memory_mb": peak_memory_mb(), "files": [str(path) for path in files]})
-        return
-    _print(document, files)
+    _tell(document, files, as_json=as_json, tables=[_savings_table(document)])
 
 
 @command.command("axmoe")
@@ -158,21 +157,7 @@ def axmoe(
         )
         document = experiment.run()
         files = write_results(document, out)
-    if as_json:
-        print_json(document | {"peak_memory_mb": peak_memory_mb(), "files": [str(path) for path in files]})
-        return
-    _print_claims(document)
-    _print_missing(document)
-    console = stdout()
-    table = plain_table("network", "circuit", "cost", "int8", "as is", "bias", "affine", "study", "ours", left=2)
-    for row in document["cells"]:
-        named = ("int8", "", "bias", "affine", "study", "ours")
-        shares = (row[f"{name}_accuracy" if name else "accuracy"] for name in named)
-        cells = ("-" if share is None else f"{100 * share:.2f} %" for share in shares)
-        table.add_row(row["network"], row["circuit"], f"{row['published_cost']:.3f}", *cells)
-    console.print(table)
-    for path in files:
-        console.print(f"[dim]{path}[/dim]", soft_wrap=True)
+    _tell(document, files, as_json=as_json, tables=[_cells_table(document)])
 
 
 @command.command("analog-moe")
@@ -244,14 +229,7 @@ def analog_moe(
         )
         document = experiment.run()
         files = write_results(document, out)
-    if as_json:
-        print_json(document | {"peak_memory_mb": peak_memory_mb(), "files": [str(path) for path in files]})
-        return
-    _print_claims(document)
-    _print_missing(document)
-    console = stdout()
-    for path in files:
-        console.print(f"[dim]{path}[/dim]", soft_wrap=True)
+    _tell(document, files, as_json=as_json)
 
 
 @command.command("moe-pim")
@@ -321,34 +299,39 @@ def moe_pim(
         )
         document = experiment.run()
         files = write_results(document, out)
+    _tell(document, files, as_json=as_json)
+
+
+def _tell(document: dict[str, Any], files: Sequence[Path], *, as_json: bool, tables: Sequence[Table] = ()) -> None:
+    """One JSON document; or claims, those that lack something, tables, and the files."""
     if as_json:
         print_json(document | {"peak_memory_mb": peak_memory_mb(), "files": [str(path) for path in files]})
         return
-    _print_claims(document)
-    _print_missing(document)
-    console = stdout()
-    for path in files:
-        console.print(f"[dim]{path}[/dim]", soft_wrap=True)
-
-
-def _print_missing(document: dict[str, Any]) -> None:
-    console = stdout()
-    for lacking in document["missing"]["claims"]:
-        console.print(f"[bold]left out[/bold]  {lacking['claim']}", soft_wrap=True)
-        console.print(f"  lacks {lacking['lacks']}", soft_wrap=True, highlight=False)
-
-
-def _print_claims(document: dict[str, Any]) -> None:
     console = stdout()
     for claim in document["claims"]:
         console.print(f"[bold]{'met' if claim['met'] else 'not met'}[/bold]  {claim['claim']}", soft_wrap=True)
         console.print(f"  paper: {claim['paper']}; here: {claim['ours']}", soft_wrap=True, highlight=False)
         console.print(f"  [dim]{claim['basis']}[/dim]", soft_wrap=True, highlight=False)
+    for lacking in document.get("missing", {}).get("claims", ()):
+        console.print(f"[bold]left out[/bold]  {lacking['claim']}", soft_wrap=True)
+        console.print(f"  lacks {lacking['lacks']}", soft_wrap=True, highlight=False)
+    for table in tables:
+        console.print(table)
+    for path in files:
+        console.print(f"[dim]{path}[/dim]", soft_wrap=True)
 
 
-def _print(document: dict[str, Any], files: list[Path]) -> None:
-    console = stdout()
-    _print_claims(document)
+def _cells_table(document: dict[str, Any]) -> Table:
+    table = plain_table("network", "circuit", "cost", "int8", "as is", "bias", "affine", "study", "ours", left=2)
+    for row in document["cells"]:
+        named = ("int8", "", "bias", "affine", "study", "ours")
+        shares = (row[f"{name}_accuracy" if name else "accuracy"] for name in named)
+        cells = ("-" if share is None else f"{100 * share:.2f} %" for share in shares)
+        table.add_row(row["network"], row["circuit"], f"{row['published_cost']:.3f}", *cells)
+    return table
+
+
+def _savings_table(document: dict[str, Any]) -> Table:
     table = plain_table("network", "designs", "compensation", "level", "loss at most", "saved", "test loss", left=4)
     for row in document["savings"]:
         if row["energy_saved_pct"] is not None:
@@ -361,6 +344,4 @@ def _print(document: dict[str, Any], files: list[Path]) -> None:
                 f"{row['energy_saved_pct']:.1f} %",
                 f"{row['test_loss_pct']:.2f}",
             )
-    console.print(table)
-    for path in files:
-        console.print(f"[dim]{path}[/dim]", soft_wrap=True)
+    return table

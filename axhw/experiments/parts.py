@@ -14,6 +14,9 @@ from axhw import __version__
 from axhw.errors import AxhwError
 from axhw.files import output_folder, replacing
 
+PARTS = "parts"
+"""Folder of finished parts in that of the results."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:

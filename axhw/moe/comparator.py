@@ -6,8 +6,6 @@ A unit that finds the largest of E logits one after another compares E - 1 times
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,11 +14,11 @@ from amaranth.hdl import Module, Mux, Shape, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from axhw.characterize import code_digest
 from axhw.errors import AxhwError, VerificationError
 from axhw.hdl.bits import pack_operands, unpack_product
 from axhw.hdl.spec import IntegerArray
 from axhw.measure import Conditions, area_um2
+from axhw.measurement_key import measurement_key
 from axhw.sim.activity import source_values
 from axhw.sim.bitparallel import evaluate, port_words
 from axhw.sim.timed import timed_activity
@@ -164,14 +162,13 @@ def comparator_cost(
         liberty=library.text,
         engine=find_engine() if engine is None else engine,
     )
-    source = hashlib.sha256(json.dumps([job.key, dataclasses.asdict(conditions), code_digest()]).encode())
 
     def measured() -> dict[str, object]:
         synthesis = store.synthesise(job)
         cost = _measure(spec, synthesis.netlist, library.cells, conditions, engine=synthesis.engine)
         return dataclasses.asdict(cost)
 
-    return ComparatorCost(**store.remember(_ROOM, source.hexdigest(), measured))
+    return ComparatorCost(**store.remember(_ROOM, measurement_key(job, conditions), measured))
 
 
 def _measure(

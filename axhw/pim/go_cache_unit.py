@@ -8,17 +8,15 @@ probability k / (t + 1).
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from axhw.characterize import code_digest
 from axhw.hdl.pe.go_cache import GoCacheSpec
 from axhw.measure import Conditions, area_um2, total_activity
+from axhw.measurement_key import measurement_key
 from axhw.pim.parts import Part, parts_of
 from axhw.sim.go_cache import MappedGoCache, decoding_values, verify_go_cache
 from axhw.sim.timed import timed_activity
@@ -122,7 +120,7 @@ def go_cache_cost(
     check_flip_flops(library.cells, spec.name)
     job = go_cache_job(spec, library=library, engine=engine)
     apart = dataclasses.replace(job, kept=tuple(name for names in _PARTS.values() for name in names))
-    key = hashlib.sha256(json.dumps([job.key, dataclasses.asdict(conditions), code_digest()]).encode()).hexdigest()
+    key = measurement_key(job, conditions)
 
     def measured() -> dict[str, Any]:
         stage("synthesise")

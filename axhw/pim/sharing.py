@@ -17,17 +17,16 @@ which all other figures are of, is part of the result.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from axhw.breakdown import ApartElement
-from axhw.characterize import characterize, code_digest
+from axhw.characterize import characterize
 from axhw.errors import AxhwError
 from axhw.hdl.pe.crossbar_group import CrossbarGroupSpec
 from axhw.measure import Conditions, area_um2, total_activity
+from axhw.measurement_key import measurement_key
 from axhw.pim.parts import Part, dominant, parts_of
 from axhw.sim.crossbar_group import MappedGroup, group_values
 from axhw.sim.operands import uniform
@@ -235,7 +234,7 @@ def measure_group(
         name=spec.name, rtlil=to_rtlil(spec.component(), name=spec.name), liberty=library.text, engine=engine
     )
     job = dataclasses.replace(whole, kept=tuple(name for names in spec.parts.values() for name in names))
-    key = hashlib.sha256(json.dumps([job.key, dataclasses.asdict(conditions), code_digest()]).encode()).hexdigest()
+    key = measurement_key(job, conditions)
 
     def measured() -> dict[str, Any]:
         stage(f"{spec.name}: parts")

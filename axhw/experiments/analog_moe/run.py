@@ -19,14 +19,12 @@ from axhw.experiments.analog_moe.points import SAME, Row, means, measured
 from axhw.experiments.analog_moe.policies import Policies, policy_means
 from axhw.experiments.analog_moe.rankings import MAIN_NOISE, Rankings
 from axhw.experiments.analog_moe.subjects import PUBLISHED_RANGES, Subject, subjects, weight_count
-from axhw.experiments.parts import Parts
+from axhw.experiments.parts import PARTS, Parts
 from axhw.lookup import NamedMultiplier, named_multiplier
 from axhw.sim.product_table import ProductTable
 from axhw.store import Store
 from axhw.synth.engines import Engine
 from axhw.synth.libraries import LibrarySource
-
-PARTS = "parts"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,7 @@ from axhw.experiments.axmoe.gates import all_load_rows, routing_rows
 from axhw.experiments.axmoe.hardware import arrays_of, hardware_rows
 from axhw.experiments.axmoe.plan import Plan
 from axhw.experiments.axmoe.subjects import Subject
-from axhw.experiments.parts import Parts
+from axhw.experiments.parts import PARTS, Parts
 from axhw.hdl.families.evoapprox import EvoApproxSpec
 from axhw.lookup import NamedMultiplier
 from axhw.moe.arrays import Array
@@ -31,8 +31,6 @@ from axhw.search.palette import Palette
 from axhw.store import Store
 from axhw.synth.engines import Engine
 from axhw.synth.libraries import LibrarySource
-
-PARTS = "parts"
 
 Row = Mapping[str, Any]
 

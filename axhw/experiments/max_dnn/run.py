@@ -20,14 +20,12 @@ from axhw.experiments.max_dnn.retraining import Chosen, chosen, retrain_all, ret
 from axhw.experiments.max_dnn.sensitivity import sensitivities, thirds, trained
 from axhw.experiments.max_dnn.site_statistics import class_agreement, depths, filter_summary, kernel_summary
 from axhw.experiments.max_dnn.sites import Sites, measured_sites
-from axhw.experiments.parts import Parts
+from axhw.experiments.parts import PARTS, Parts
 from axhw.mixed.overhead import overhead
 from axhw.nn.compensation import Compensation
 from axhw.search.palette import Palette
 from axhw.search.workbench import Workbench
 from axhw.sim.product_table import ProductTable
-
-PARTS = "parts"
 
 _SMALLEST_MEMORY_MB = 512.0
 _COSTED: Compensation = "affine"

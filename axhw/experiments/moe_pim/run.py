@@ -42,14 +42,12 @@ from axhw.experiments.moe_pim.simulations import (
 )
 from axhw.experiments.moe_pim.timeline import step_rows
 from axhw.experiments.moe_pim.values import Model
-from axhw.experiments.parts import Parts
+from axhw.experiments.parts import PARTS, Parts
 from axhw.pim.choices import Choices, synthetic_choices
 from axhw.pim.schedulers import OURS
 from axhw.store import Store
 from axhw.synth.engines import Engine
 from axhw.synth.libraries import LibrarySource
-
-PARTS = "parts"
 
 Row = dict[str, Any]
 Stage = Callable[[str], None]
