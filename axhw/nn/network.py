@@ -84,7 +84,7 @@ class Network:
             Called with the name and the value of every tensor: the images, then each node's output. Of an expert it is
             the rows computed; an expert without any is left out.
         dense : bool
-            Let every expert compute all rows, as training does. The result is the same.
+            Let every expert compute all rows. The result is the same.
 
         Returns
         -------

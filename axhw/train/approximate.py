@@ -18,7 +18,7 @@ from axhw.nn.layers.products import Conv2d, MatMul
 from axhw.train.fusion import fused, fuses
 from axhw.train.layers import convolve
 from axhw.train.lookup import index_sums, look_up_sums
-from axhw.train.products import FLOAT32_EXACT, exact_sums, gradients, product_sums
+from axhw.train.products import FLOAT32_EXACT, exact_sums, gradients, product_sums, tf32
 from axhw.train.table_maps import TableMaps
 
 Saved: TypeAlias = tuple[torch.Tensor, torch.Tensor, torch.Tensor | None, torch.Tensor | None]
@@ -190,7 +190,7 @@ def _factored(maps: TableMaps, layer: ProductLayer, left: torch.Tensor, right: t
     terms = maps.terms or 0
     if left.device.type != "cuda" or maps.fits_tf32:
         return exact_sums(layer, left, right, largest_product=maps.largest_factored, terms=terms)
-    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+    with tf32(False):
         return exact_sums(layer, left, right, largest_product=maps.largest_factored, terms=terms)
 
 

@@ -8,6 +8,8 @@ no more, such as codes.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +19,18 @@ from axhw.nn.layers.products import Conv2d, Linear
 from axhw.train.layers import convolve
 
 FLOAT32_EXACT = 1 << 24
+
+
+@contextmanager
+def tf32(allowed: bool) -> Iterator[None]:
+    """Whether a GPU may round the factors of convolutions and matrix products to TF32."""
+    before = torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = allowed
+    try:
+        with torch.backends.cudnn.flags(enabled=True, allow_tf32=allowed):
+            yield
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = before
 
 
 def product_sums(layer: ProductLayer, a: torch.Tensor, w: torch.Tensor) -> torch.Tensor:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 
 import torch
 from torch import nn
@@ -24,13 +25,14 @@ from axhw.nn.layers.products import Conv2d, MatMul
 from axhw.nn.layers.routing import Gate
 from axhw.nn.network import Network, Range
 from axhw.train.approximate import approximate_sums, reference_sums
+from axhw.train.branches import Branches
 from axhw.train.coding import AddCodes, Coding, Encode, Requantize
 from axhw.train.codings import CodePlan, Codings
 from axhw.train.layers import forward
 from axhw.train.moving_ranges import MovingRanges
 from axhw.train.products import exact_sums, product_sums
 from axhw.train.real_layers import CodeFunction, device_codes, numpy_codes
-from axhw.train.routing import combined, dense_inputs
+from axhw.train.routing import ChosenRows, combined
 from axhw.train.table_maps import Approximation, table_maps
 from axhw.train.torch_model import GraphModule, to_network
 from axhw.train.weight_codes import WeightCodes, WeightQuantizer
@@ -144,7 +146,8 @@ class QuantizedModule(nn.Module):
     ) -> torch.Tensor:
         """The output for normalised images; `observe` gets each node's output, codes where the tensor has some.
 
-        Experts compute all rows.
+        Experts compute all rows, or on a CPU the chosen ones where no gradient asks for the others; `observe` gets what
+        they compute.
         """
         codings = self._current()
         weights = self._weights(self.model, codings)
@@ -154,9 +157,17 @@ class QuantizedModule(nn.Module):
         self._moving = MovingRanges(self.graph, self._plan, self.limits) if self._follows and self.training else None
         self._follow(INPUT, images)
         values = {INPUT: codings.tensors[INPUT].encode(images)}
+        branches, rows = Branches(self.graph, images.device), ChosenRows(self.graph)
         for node in self.graph:
-            inputs = dense_inputs(self.graph, node, values)
-            values[node.name] = self._run(node, inputs, codings, weights)
+            with branches.at(node, values):
+                picked = rows.picked(node, values) if node.name in self._plan.choices else None
+                if picked is None:
+                    value = self._run(node, rows.inputs(node, values), codings, weights)
+                else:
+                    value = torch.clamp(picked, *codings.limits[node.name][1:])
+            values[node.name] = value
+            if isinstance(node.layer, Gate) and not (value.is_cuda or value.requires_grad or self._moving):
+                rows.decide(node.name, value != codings.tensors[node.name].zero_point)
             if observe is not None:
                 observe(node, values[node.name])
             for name in self.graph.last_use[node.name]:
@@ -189,6 +200,16 @@ class QuantizedModule(nn.Module):
         return device_codes(node, sources, target, self.limits.device)
 
     def _run(
+        self, node: Node, inputs: tuple[torch.Tensor, ...], codings: Codings, weights: Mapping[str, WeightCodes]
+    ) -> torch.Tensor:
+        if not len(inputs[0]):
+            return inputs[0].new_zeros((0, *self.graph.shapes[node.name]))
+        # No gradients for frozen nodes that none leads through, such as gates that see images alone.
+        ends = node.name in self.model.frozen and not any(x.requires_grad for x in inputs)
+        with torch.no_grad() if ends else nullcontext():
+            return self._computed(node, inputs, codings, weights)
+
+    def _computed(
         self, node: Node, inputs: tuple[torch.Tensor, ...], codings: Codings, weights: Mapping[str, WeightCodes]
     ) -> torch.Tensor:
         layer, target = node.layer, codings.tensors.get(node.name)

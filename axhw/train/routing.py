@@ -1,6 +1,7 @@
 """Experts in PyTorch: each computes all rows, and weights of 0 drop what it should not have.
 
-That keeps every shape the same from step to step, so that a step can be recorded once for a GPU.
+That keeps every shape the same from step to step, so that a step can be recorded once for a GPU, and gives gates a
+gradient. On a CPU, where no gradient asks for more, experts compute only the rows chosen for them.
 """
 
 from __future__ import annotations
@@ -10,7 +11,64 @@ from collections.abc import Mapping, Sequence
 import torch
 
 from axhw.nn.graph import Graph, Node
-from axhw.nn.layers.routing import Gate
+from axhw.nn.layers.routing import Combine, Gate
+
+
+class ChosenRows:
+    """The rows of each expert, of gates that have decided.
+
+    Parameters
+    ----------
+    graph : Graph
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self._of_gate: dict[str, list[torch.Tensor]] = {}
+
+    def decide(self, gate: str, chosen: torch.Tensor) -> None:
+        """From now on experts compute the chosen rows only.
+
+        Parameters
+        ----------
+        gate : str
+        chosen : bool tensor, shape (..., experts)
+            For each row.
+        """
+        by_row = chosen.reshape(-1, chosen.shape[-1])
+        self._of_gate[gate] = [torch.nonzero(column).reshape(-1) for column in by_row.unbind(dim=1)]
+
+    def inputs(self, node: Node, values: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, ...]:
+        """What a node takes of the tensors made so far: nodes of experts the chosen rows, or all of them, [rows, ...].
+
+        What lies behind experts takes all rows again, with 0 where a row was not chosen.
+        """
+        taken = dense_inputs(self._graph, node, values)
+        if node.route is not None and node.route.gate in self._of_gate:
+            rows = self._of_gate[node.route.gate][node.route.expert]
+            outside = (self._graph.route_of(name) is None for name in node.inputs)
+            return tuple(x[rows] if whole else x for x, whole in zip(taken, outside))
+        if isinstance(node.layer, Combine) and node.inputs[0] in self._of_gate:
+            weights, *experts = taken
+            count = weights.shape[:-1].numel()
+            spread = (
+                x.new_zeros((count, *x.shape[1:])).index_copy(0, rows, x)
+                for rows, x in zip(self._of_gate[node.inputs[0]], experts)
+            )
+            return (weights, *spread)
+        return taken
+
+    def picked(self, node: Node, values: Mapping[str, torch.Tensor]) -> torch.Tensor | None:
+        """All rows, each from its expert, for a `Combine` whose gate gives each to one; None for other nodes."""
+        if not isinstance(node.layer, Combine) or node.inputs[0] not in self._of_gate:
+            return None
+        gate = self._graph[node.inputs[0]].layer
+        if not isinstance(gate, Gate) or gate.k > 1:
+            return None
+        rows = torch.cat(self._of_gate[node.inputs[0]])
+        place = torch.empty_like(rows).scatter_(0, rows, torch.arange(len(rows), device=rows.device))
+        all_rows = torch.cat([values[name] for name in node.inputs[1:]])[place]
+        return all_rows.unflatten(0, values[node.inputs[0]].shape[:-1])
 
 
 def dense_inputs(graph: Graph, node: Node, values: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, ...]:

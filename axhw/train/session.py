@@ -17,7 +17,7 @@ from axhw.nn.quantizer import range_sources
 from axhw.train.history import History
 from axhw.train.quantization_aware import QuantizedModule
 from axhw.train.recipe import Plan, Recipe
-from axhw.train.stages import Images, deterministic, placed, train_quantized, train_real
+from axhw.train.stages import Images, arithmetic, placed, train_quantized, train_real
 from axhw.train.table_maps import Approximation
 from axhw.train.torch_model import GraphModule, initial_parameters, to_network, upcycled
 from axhw.train.trainer import accuracy
@@ -95,7 +95,7 @@ class Session:
         AxhwError
             If the loss diverges, or the checkpoint belongs to another training.
         """
-        with deterministic(self.device):
+        with arithmetic(self.device):
             history, images = self._history(), Images.placed(self.splits, self.device)
             parameters = initial_parameters(graph, seed=self.seed)
             if start is not None:
@@ -148,7 +148,7 @@ class Session:
             For tables that don't fit the network, if the loss diverges, or if the checkpoint belongs to another
             training.
         """
-        with deterministic(self.device):
+        with arithmetic(self.device):
             history, images = self._history(), Images.placed(self.splits, self.device)
             calibrated = self._calibrated(network, calibration_images)
             # Read before training, as a continued one reads them again from the same weights.

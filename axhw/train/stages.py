@@ -15,6 +15,7 @@ from axhw.train.batches import DeviceImages
 from axhw.train.fusion import has_triton
 from axhw.train.history import Best, History
 from axhw.train.pace import Pace
+from axhw.train.products import tf32
 from axhw.train.quantization_aware import QuantizedModule
 from axhw.train.recipe import Recipe
 from axhw.train.torch_model import GraphModule
@@ -159,12 +160,17 @@ def placed(module: AnyModule, device: str) -> AnyModule:
 
 
 @contextmanager
-def deterministic(device: str) -> Iterator[None]:
-    """On a CPU the same bits every time; on a GPU convolutions choose their order of summing gradients."""
+def arithmetic(device: str) -> Iterator[None]:
+    """How devices compute in a training, and as before afterwards.
+
+    On a CPU the same bits every time. A GPU chooses its order of summing gradients and rounds factors to TF32, which
+    codes fit.
+    """
     before = torch.are_deterministic_algorithms_enabled()
     torch.use_deterministic_algorithms(device == "cpu")
     try:
-        yield
+        with tf32(True):
+            yield
     finally:
         torch.use_deterministic_algorithms(before)
 
@@ -182,5 +188,5 @@ def _check_sums(module: QuantizedModule, images: torch.Tensor, history: History)
         if not (images.is_cuda and torch.backends.cudnn.allow_tf32):
             raise
         history.line(f"TF32 is switched off: {error}")
-        torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
         module.check_sums(images)

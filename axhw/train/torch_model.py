@@ -17,6 +17,7 @@ from axhw.nn.layers.products import Conv2d, Linear
 from axhw.nn.layers.routing import Gate
 from axhw.nn.network import Network
 from axhw.nn.zoo.moe import stands_for
+from axhw.train.branches import Branches
 from axhw.train.layers import forward
 from axhw.train.routing import dense_inputs
 
@@ -37,7 +38,7 @@ class GraphModule(nn.Module):
     def __init__(self, graph: Graph, parameters: Mapping[str, npt.NDArray[np.floating]]) -> None:
         super().__init__()
         self.graph = graph
-        self._frozen: frozenset[str] = frozenset()
+        self.frozen: frozenset[str] = frozenset()
         for name in graph.parameter_shapes:
             value = torch.from_numpy(np.array(parameters[name], np.float32))
             if name.rpartition(".")[2] in _STATISTICS:
@@ -55,11 +56,11 @@ class GraphModule(nn.Module):
 
     def freeze(self, nodes: Iterable[str]) -> None:
         """Leave the parameters of these nodes, and of no others, out of training."""
-        self._frozen = frozenset(nodes)
+        self.frozen = frozenset(nodes)
         for node in self.graph:
             for tensor in self._local(node).values():
                 if isinstance(tensor, nn.Parameter):
-                    tensor.requires_grad_(node.name not in self._frozen)
+                    tensor.requires_grad_(node.name not in self.frozen)
 
     def forward(self, images: torch.Tensor, observe: Callable[[str, torch.Tensor], None] | None = None) -> torch.Tensor:
         """The output for normalised images [B, *input_shape]; `observe` gets each tensor with its name.
@@ -67,12 +68,14 @@ class GraphModule(nn.Module):
         Experts compute all rows.
         """
         values = {INPUT: images}
+        branches = Branches(self.graph, images.device)
         if observe is not None:
             observe(INPUT, images)
         for node in self.graph:
-            inputs = dense_inputs(self.graph, node, values)
-            training = self.training and node.name not in self._frozen
-            values[node.name] = forward(node.layer, *inputs, parameters=self._local(node), training=training)
+            training = self.training and node.name not in self.frozen
+            with branches.at(node, values):
+                inputs = dense_inputs(self.graph, node, values)
+                values[node.name] = forward(node.layer, *inputs, parameters=self._local(node), training=training)
             if observe is not None:
                 observe(node.name, values[node.name])
             for name in self.graph.last_use[node.name]:

@@ -60,12 +60,14 @@ class WeightQuantizer(nn.Module):
         self._sizes = [math.prod(layer.weight_shape) for layer in self._layers.values()]
         channels = np.arange(sum(self._outputs))
         terms = [layer.terms for layer in self._layers.values()]
-        # The output of each weight, and for each output the number of the outputs that share its range.
+        # The output of each weight. Outputs that share a range lie side by side: how many weights they have together,
+        # and for each output which of the ranges it has.
         channel = np.repeat(channels, np.repeat(terms, self._outputs))
         sharing = channels if per_channel else np.repeat(np.arange(len(self._layers)), self._outputs)
-        self.register_buffer("channel", torch.from_numpy(channel))
+        sizes = np.repeat(terms, self._outputs) if per_channel else np.array(self._sizes)
+        self.register_buffer("channel", torch.from_numpy(channel.astype(np.int32)))
         self.register_buffer("sharing", torch.from_numpy(sharing))
-        self.register_buffer("sharing_of_weight", torch.from_numpy(sharing[channel]))
+        self.register_buffer("sizes", torch.from_numpy(sizes))
         self.register_buffer("no_bias", torch.zeros(max(self._outputs), dtype=torch.float32))
 
     def forward(self, model: GraphModule, codings: Codings) -> dict[str, WeightCodes]:
@@ -77,7 +79,7 @@ class WeightQuantizer(nn.Module):
             source = torch.cat([scale.expand(count) for scale, count in zip(sources, self._outputs)])
             # A channel whose weights all but vanish would have steps so fine that its bias overflows the accumulator.
             least = biases.abs() / (source * _LARGEST_BIAS)
-            low, high = (self._extremes(weights, which) for which in ("amin", "amax"))
+            low, high = (self._extremes(weights, which) for which in ("min", "max"))
             joint = Coding.from_range(low, high, signed=self._signed, smallest_scale=least)
             unit = source.to(torch.float64) * joint.scale.to(torch.float64)
         zero_point = joint.zero_point[self.channel]
@@ -104,6 +106,6 @@ class WeightQuantizer(nn.Module):
 
     def _extremes(self, weights: torch.Tensor, which: str) -> torch.Tensor:
         """Smallest or largest weight for each output, of all that share its range; float64."""
-        unset = weights.new_zeros(len(self.sharing))
-        found = unset.scatter_reduce(0, self.sharing_of_weight, weights, which, include_self=False)
+        # Not checked on the host that the sizes are those of the weights, which would wait for the device.
+        found = torch.segment_reduce(weights, which, lengths=self.sizes, unsafe=True)
         return found[self.sharing].to(torch.float64)

@@ -1,4 +1,4 @@
-"""Experts in training: all rows are computed, and the integers of the chosen ones are those of the executor."""
+"""Experts in training: the integers of the rows chosen for them are those of the executor."""
 
 from __future__ import annotations
 
@@ -74,21 +74,58 @@ def test_integers_of_chosen_rows_equal_the_executor(
         if len(consumers) == 1 and isinstance(consumers[0].layer, Relu):
             # Cut off at once here, and one layer later there.
             return
-        values = found.numpy()
+        values = found.detach().numpy()
         if node.route is not None:
-            zero = int(executor.network.codings[node.route.gate].zero_point)
-            values = values[chosen_rows(expected[node.route.gate], node.route.expert, zero=zero)]
+            if found.requires_grad:
+                zero = int(executor.network.codings[node.route.gate].zero_point)
+                values = values[chosen_rows(expected[node.route.gate], node.route.expert, zero=zero)]
             if not len(values):
                 assert node.name not in expected
                 return
         np.testing.assert_array_equal(values, expected[node.name], err_msg=node.name)
         compared.add(node.name)
 
-    with torch.no_grad():
-        found = module(torch.from_numpy(images), check)
-    np.testing.assert_array_equal(found.numpy(), logits)
-    assert any(module.graph[node].route is not None for node in compared)
-    assert {node.name for node in module.graph if isinstance(node.layer, Gate)} <= compared
+    # Without gradients experts compute the chosen rows, with gradients of gates all rows.
+    for gradients in (False, True):
+        compared.clear()
+        with torch.set_grad_enabled(gradients):
+            found = module(torch.from_numpy(images), check)
+        np.testing.assert_array_equal(found.detach().numpy(), logits)
+        assert any(module.graph[node].route is not None for node in compared)
+        assert {node.name for node in module.graph if isinstance(node.layer, Gate)} <= compared
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_rows_that_are_left_out_have_no_gradient(
+    name: str,
+    make_network: Callable[[Graph], Network],
+    calibrated: Callable[..., Network],
+    noise: Callable[..., Images],
+) -> None:
+    network = make_network(graph_of(name))
+    images = noise(6, SHAPE)
+    module = QuantizedModule(calibrated(network, images, signed=True), signed=True).train()
+    gates = {node.name for node in module.graph.gate_nodes}
+    gradients, rows = [], []
+    for frozen in (set(), gates):
+        module.model.freeze(frozen)
+        module.zero_grad()
+        computed: dict[str, int] = {}
+        logits = module(
+            torch.from_numpy(images),
+            lambda node, value: computed.__setitem__(node.name, len(value)),  # noqa: B023
+        )
+        torch.nn.functional.cross_entropy(logits, torch.arange(6) % 5).backward()
+        gradients.append({key: value.grad for key, value in module.model.named_parameters()})
+        rows.append(sum(count for node, count in computed.items() if module.graph[node].route is not None))
+    every, chosen = gradients
+    for key, gradient in every.items():
+        if key.rpartition("/")[0] in gates:
+            continue
+        assert gradient is not None
+        torch.testing.assert_close(chosen[key], gradient, rtol=1e-4, atol=1e-5, msg=key)
+    # Gates that see tokens pass gradients on to what makes these, so all experts are asked.
+    assert (rows[1] < rows[0]) == (name not in ("digits_cnn_soft3", "vit_hard3", "vit_soft2"))
 
 
 @pytest.mark.parametrize("name", NAMES)
