@@ -65,7 +65,7 @@ def max_dnn(
     # Only this command needs all of it.
     from axhw.experiments.max_dnn.designs import Flow
     from axhw.experiments.max_dnn.plan import FULL, QUICK
-    from axhw.experiments.max_dnn.report import write_results
+    from axhw.experiments.max_dnn.report import REPORT
     from axhw.experiments.max_dnn.run import Experiment
     from axhw.train.extra import choose_device
 
@@ -79,7 +79,7 @@ def max_dnn(
             plan=plan, folder=output_folder(out), flow=flow, root=data_dir, device=device, progress=report
         )
         document = experiment.run()
-        files = write_results(document, out)
+        files = REPORT.write(document, out)
     _tell(document, files, as_json=as_json, tables=[_savings_table(document)])
 
 
@@ -128,7 +128,7 @@ def axmoe(
     """
     # Only this command needs all of it.
     from axhw.experiments.axmoe.plan import FULL, QUICK
-    from axhw.experiments.axmoe.report import write_results
+    from axhw.experiments.axmoe.report import REPORT
     from axhw.experiments.axmoe.run import Experiment
 
     if quick and data is not None:
@@ -156,7 +156,7 @@ def axmoe(
             progress=report,
         )
         document = experiment.run()
-        files = write_results(document, out)
+        files = REPORT.write(document, out)
     _tell(document, files, as_json=as_json, tables=[_cells_table(document)])
 
 
@@ -207,7 +207,7 @@ def analog_moe(
     """
     # Only this command needs all of it.
     from axhw.experiments.analog_moe.plan import FULL, QUICK
-    from axhw.experiments.analog_moe.report import write_results
+    from axhw.experiments.analog_moe.report import REPORT
     from axhw.experiments.analog_moe.run import Experiment
 
     plan = dataclasses.replace(QUICK if quick else FULL, models=models)
@@ -228,7 +228,7 @@ def analog_moe(
             progress=report,
         )
         document = experiment.run()
-        files = write_results(document, out)
+        files = REPORT.write(document, out)
     _tell(document, files, as_json=as_json)
 
 
@@ -275,7 +275,7 @@ def moe_pim(
     """
     # Only this command needs all of it.
     from axhw.experiments.moe_pim.plan import FULL, QUICK
-    from axhw.experiments.moe_pim.report import write_results
+    from axhw.experiments.moe_pim.report import REPORT
     from axhw.experiments.moe_pim.run import Experiment
 
     plan = QUICK if quick else FULL
@@ -298,7 +298,7 @@ def moe_pim(
             progress=report,
         )
         document = experiment.run()
-        files = write_results(document, out)
+        files = REPORT.write(document, out)
     _tell(document, files, as_json=as_json)
 
 

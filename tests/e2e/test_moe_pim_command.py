@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -83,7 +84,7 @@ def test_reproduce(run: Run, found: Found, tmp_path: Path, monkeypatch: pytest.M
         written.append(again)
         return [folder]
 
-    monkeypatch.setattr(report_module, "write_results", write)
+    monkeypatch.setattr(report_module, "REPORT", SimpleNamespace(write=write))
     code, out, _ = run(*command, "--no-gates")
     assert code == 0
     assert "Rescheduling saves transfers" in out

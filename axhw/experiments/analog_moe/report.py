@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import platform
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from axhw import __version__
 from axhw.experiments.analog_moe.explanations import (
     NAME,
     condition_blocks,
@@ -19,8 +14,8 @@ from axhw.experiments.analog_moe.explanations import (
     policy_blocks,
     selector_blocks,
 )
-from axhw.experiments.results import claims_blocks, write_document
-from axhw.report.study import Block, Section, Study, Table
+from axhw.experiments.results import Document, Report, claims_blocks, made_by
+from axhw.report.study import Block, Table
 
 _TABLES = (
     "claims",
@@ -36,51 +31,15 @@ _TABLES = (
 )
 
 
-def write_results(document: Mapping[str, Any], folder: Path) -> list[Path]:
-    """Write analog-moe.md, .html, .json, a CSV file for each table and the figures as SVG and PNG.
-
-    Parameters
-    ----------
-    document : mapping
-        What `axhw.experiments.analog_moe.run.Experiment.run` gives.
-    folder : Path
-        An existing one.
-
-    Returns
-    -------
-    list of Path
-        The reports first.
-    """
-    tables = {name: document[name] for name in _TABLES}
-    return write_document(study(document), document, tables, folder, name=NAME)
+def _tables(document: Document) -> dict[str, Any]:
+    return {name: document[name] for name in _TABLES}
 
 
-def study(document: Mapping[str, Any]) -> Study:
-    """The report."""
-    sections = [
-        Section(title="Claims", blocks=claims_blocks(document)),
-        Section(title="Models", blocks=_models(document)),
-        Section(title="What may be analog", blocks=condition_blocks(document)),
-        Section(title="Selectors", blocks=selector_blocks(document)),
-        Section(title="Other noise", blocks=noise_blocks(document)),
-        Section(title="Time", blocks=drift_blocks(document)),
-        Section(title="Costs", blocks=cost_blocks(document)),
-        Section(title="Approximate digital experts", blocks=front_blocks(document)),
-        Section(title="Budgets and noise that changes", blocks=policy_blocks(document)),
-    ]
-    return Study(
-        title="Analog-digital MoE: which experts must stay digital",
-        opening=_opening(document),
-        sections=[section for section in sections if section.blocks],
-    )
-
-
-def _opening(document: Mapping[str, Any]) -> list[str]:
+def _opening(document: Document) -> list[str]:
     settings = document["settings"]
     dac, adc = settings["converter_bits"]
     return [
-        f"Made by `axhw reproduce analog-moe` with axhw {__version__}, Python {platform.python_version()} on "
-        f"{platform.machine()}, {os.cpu_count()} processors: arXiv 2603.02633 on byte-level models of ours, whose "
+        f"{made_by('axhw reproduce analog-moe')}: arXiv 2603.02633 on byte-level models of ours, whose "
         "experts are on crossbars but for those that a selector keeps digital. Perplexity and accuracy are of the next "
         f"byte, on held-out text ({settings['text']}), in windows of {settings['window']} bytes; models, ranges and "
         "scores never saw the test part.",
@@ -96,7 +55,7 @@ def _opening(document: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _models(document: Mapping[str, Any]) -> list[Block]:
+def _models(document: Document) -> list[Block]:
     lines = [
         (
             row["model"],
@@ -145,3 +104,22 @@ def _models(document: Mapping[str, Any]) -> list[Block]:
         "Ranges of the experts' converters, and the error that these make in the products, relative to them:",
         Table(heads=("model", "module", "part", "K", "lambda", "error %"), rows=ranges, left=3),
     ]
+
+
+REPORT = Report(
+    name=NAME,
+    title="Analog-digital MoE: which experts must stay digital",
+    opening=_opening,
+    sections={
+        "Claims": claims_blocks,
+        "Models": _models,
+        "What may be analog": condition_blocks,
+        "Selectors": selector_blocks,
+        "Other noise": noise_blocks,
+        "Time": drift_blocks,
+        "Costs": cost_blocks,
+        "Approximate digital experts": front_blocks,
+        "Budgets and noise that changes": policy_blocks,
+    },
+    tables=_tables,
+)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from axhw.analog.digital import ArrayPool
@@ -19,47 +18,24 @@ from axhw.experiments.analog_moe.points import SAME, Row, means, measured
 from axhw.experiments.analog_moe.policies import Policies, policy_means
 from axhw.experiments.analog_moe.rankings import MAIN_NOISE, Rankings
 from axhw.experiments.analog_moe.subjects import PUBLISHED_RANGES, Subject, subjects, weight_count
-from axhw.experiments.parts import PARTS, Parts
+from axhw.experiments.setup import Setup
 from axhw.lookup import NamedMultiplier, named_multiplier
 from axhw.sim.product_table import ProductTable
-from axhw.store import Store
-from axhw.synth.engines import Engine
-from axhw.synth.libraries import LibrarySource
 
 
 @dataclass(frozen=True, kw_only=True)
-class Experiment:
+class Experiment(Setup):
     """A plan, with what it is carried out with.
 
     Attributes
     ----------
     plan : Plan
-    folder : Path
-        Finished parts and results.
-    library : LibrarySource
-    engine : Engine
-    store : Store
-    root : Path, optional
-        Folder to look for texts in.
     jobs : int, optional
         Threads; as many as processors by default.
-    progress : callable
-        Called with steps done, their total and what comes next.
     """
 
     plan: Plan
-    folder: Path
-    library: LibrarySource
-    engine: Engine
-    store: Store
-    root: Path | None = None
     jobs: int | None = None
-    progress: Callable[[int, int, str], None] = lambda done, total, what: None
-
-    @cached_property
-    def parts(self) -> Parts:
-        """Finished parts."""
-        return Parts(folder=self.folder / PARTS)
 
     @cached_property
     def subjects(self) -> tuple[Subject, ...]:

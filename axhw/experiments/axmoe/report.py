@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import platform
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from axhw import __version__
 from axhw.experiments.axmoe.cells import compensated_column, retrained_column
 from axhw.experiments.axmoe.claims import final_accuracy, short
 from axhw.experiments.axmoe.explanations import (
@@ -24,11 +20,11 @@ from axhw.experiments.axmoe.explanations import (
     routing_blocks,
     sharing_blocks,
 )
-from axhw.experiments.results import claims_blocks, write_document
+from axhw.experiments.results import Document, Report, claims_blocks, made_by
 from axhw.moe.cells import RECIPES
 from axhw.moe.normalized_cost import EXACT_CIRCUIT
 from axhw.report.axmoe import draw_accuracies, draw_pareto
-from axhw.report.study import Block, Picture, Section, Study, Table
+from axhw.report.study import Block, Picture, Table
 
 Row = Mapping[str, Any]
 
@@ -48,50 +44,15 @@ _TABLES = (
 )
 
 
-def write_results(document: Mapping[str, Any], folder: Path) -> list[Path]:
-    """Write axmoe.md, axmoe.html, axmoe.json, a CSV file for each table and the figures as SVG and PNG.
-
-    Parameters
-    ----------
-    document : mapping
-        What `axhw.experiments.axmoe.run.Experiment.run` gives.
-    folder : Path
-        An existing one.
-
-    Returns
-    -------
-    list of Path
-        The reports first.
-    """
-    tables = {name: document[name] for name in _TABLES}
-    return write_document(study(document), document, tables, folder, name=NAME)
+def _tables(document: Document) -> dict[str, Any]:
+    return {name: document[name] for name in _TABLES}
 
 
-def study(document: Mapping[str, Any]) -> Study:
-    """The report."""
-    sections = [
-        Section(title="Claims", blocks=_claims(document)),
-        Section(title="Accuracy before and after retraining", blocks=_accuracies(document)),
-        Section(title="Cost", blocks=_costs(document)),
-        Section(title="Bias or variance", blocks=bias_blocks(document)),
-        Section(title="Choices of gates", blocks=routing_blocks(document)),
-        Section(title="Sensitivity of experts", blocks=expert_blocks(document)),
-        Section(title="A multiplier for each expert", blocks=sharing_blocks(document)),
-        Section(title="On systolic arrays", blocks=hardware_blocks(document)),
-    ]
-    return Study(
-        title="AxMoE: approximate multipliers inside networks with experts",
-        opening=_opening(document),
-        sections=[section for section in sections if section.blocks],
-    )
-
-
-def _opening(document: Mapping[str, Any]) -> list[str]:
+def _opening(document: Document) -> list[str]:
     settings = document["settings"]
     recipes = "; ".join(f"**{name}** is `{text}`" for name, text in settings["recipes"].items())
     return [
-        f"Made by `axhw reproduce axmoe` with axhw {__version__}, Python {platform.python_version()} on "
-        f"{platform.machine()}, {os.cpu_count()} processors. Networks {', '.join(settings['weights'])} on "
+        f"{made_by('axhw reproduce axmoe')}. Networks {', '.join(settings['weights'])} on "
         f"{settings['data']}, int8; accuracies are of {settings['test_images']:,} test images, bit for bit as hardware "
         "computes them. Circuits are those of EvoApproxLib v2022; all layers with weights use them but gates and what "
         "leads to these alone; products of activations are exact, too.",
@@ -105,7 +66,7 @@ def _opening(document: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _claims(document: Mapping[str, Any]) -> list[Block]:
+def _claims(document: Document) -> list[Block]:
     missing, blocks = document["missing"], claims_blocks(document, rows="cells")
     if document["told"]:
         blocks.append(
@@ -123,7 +84,7 @@ def _claims(document: Mapping[str, Any]) -> list[Block]:
     return blocks
 
 
-def _accuracies(document: Mapping[str, Any]) -> list[Block]:
+def _accuracies(document: Document) -> list[Block]:
     rows = first_cells(document)
     circuits = [row["circuit"] for row in document["circuits"]]
     by_place = {(row["network"], row["circuit"]): row for row in rows}
@@ -160,7 +121,7 @@ def _before_after(row: Row | None) -> str:
     return before if after is None or row["circuit"] == EXACT_CIRCUIT else f"{before} → {100 * after:.2f}"
 
 
-def _seeds(document: Mapping[str, Any]) -> list[Block]:
+def _seeds(document: Document) -> list[Block]:
     """Mean and standard deviation of cells that were retrained several times."""
     lines = []
     for row in first_cells(document):
@@ -187,7 +148,7 @@ def _seeds(document: Mapping[str, Any]) -> list[Block]:
     return ["Several seeds of one retraining:", Table(heads=heads, rows=lines, left=3)]
 
 
-def _costs(document: Mapping[str, Any]) -> list[Block]:
+def _costs(document: Document) -> list[Block]:
     lines = []
     for row in first_cells(document):
         after = (row[retrained_column(recipe)] for recipe in RECIPES)
@@ -236,3 +197,21 @@ def _costs(document: Mapping[str, Any]) -> list[Block]:
         "Accuracies in %; as is, compensated without retraining, and retrained with both recipes.",
         Table(heads=(*heads, *RECIPES), rows=lines, left=2),
     ]
+
+
+REPORT = Report(
+    name=NAME,
+    title="AxMoE: approximate multipliers inside networks with experts",
+    opening=_opening,
+    sections={
+        "Claims": _claims,
+        "Accuracy before and after retraining": _accuracies,
+        "Cost": _costs,
+        "Bias or variance": bias_blocks,
+        "Choices of gates": routing_blocks,
+        "Sensitivity of experts": expert_blocks,
+        "A multiplier for each expert": sharing_blocks,
+        "On systolic arrays": hardware_blocks,
+    },
+    tables=_tables,
+)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +19,7 @@ from axhw.experiments.axmoe.gates import all_load_rows, routing_rows
 from axhw.experiments.axmoe.hardware import arrays_of, hardware_rows
 from axhw.experiments.axmoe.plan import Plan
 from axhw.experiments.axmoe.subjects import Subject
-from axhw.experiments.parts import PARTS, Parts
+from axhw.experiments.setup import Setup
 from axhw.hdl.families.evoapprox import EvoApproxSpec
 from axhw.lookup import NamedMultiplier
 from axhw.moe.arrays import Array
@@ -28,46 +28,23 @@ from axhw.moe.evaluation import Prices, circuit_name, error_columns
 from axhw.moe.normalized_cost import EXACT_CIRCUIT, measured_ratio, published_ratio
 from axhw.record import DesignRecord
 from axhw.search.palette import Palette
-from axhw.store import Store
-from axhw.synth.engines import Engine
-from axhw.synth.libraries import LibrarySource
 
 Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Experiment:
+class Experiment(Setup):
     """A plan, with what it is carried out with.
 
     Attributes
     ----------
     plan : Plan
-    folder : Path
-        Finished parts, retrained weights, assignments and results.
-    library : LibrarySource
-    engine : Engine
-    store : Store
     weights : Path, optional
         Folder of trained networks, ``<model>-<data>.safetensors``; those that come with axhw are there anyway.
-    root : Path, optional
-        Folder to look for data sets in.
-    progress : callable
-        Called with steps done, their total and what comes next.
     """
 
     plan: Plan
-    folder: Path
-    library: LibrarySource
-    engine: Engine
-    store: Store
     weights: Path | None = None
-    root: Path | None = None
-    progress: Callable[[int, int, str], None] = lambda done, total, what: None
-
-    @cached_property
-    def parts(self) -> Parts:
-        """Finished parts."""
-        return Parts(folder=self.folder / PARTS)
 
     @cached_property
     def subjects(self) -> tuple[Subject, ...]:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import platform
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from functools import partial
 from typing import Any
 
-from axhw import __version__
 from axhw.experiments.max_dnn.divergence import divergence_blocks
 from axhw.experiments.max_dnn.fronts import select
 from axhw.experiments.max_dnn.site_report import kernel_rows, site_blocks
-from axhw.experiments.results import claims_table, write_document
+from axhw.experiments.results import Document, Report, claims_table, made_by
 from axhw.report.max_dnn import draw_families, draw_reconfiguration, draw_retrained
 from axhw.report.sensitivity import draw_sensitivity
-from axhw.report.study import Block, Picture, Section, Study, Table
+from axhw.report.study import Block, Picture, Table
 
 Row = Mapping[str, Any]
 
@@ -23,49 +20,15 @@ NAME = "max-dnn"
 _TABLES = ("claims", "savings", "searches", "points", "sensitivity", "trainings", "divergence", "retrained")
 
 
-def write_results(document: Mapping[str, Any], folder: Path) -> list[Path]:
-    """Write max-dnn.md, max-dnn.html, max-dnn.json, a CSV file for each table and the figures as SVG and PNG.
-
-    Parameters
-    ----------
-    document : mapping
-        What `axhw.experiments.max_dnn.run.Experiment.run` gives.
-    folder : Path
-        An existing one.
-
-    Returns
-    -------
-    list of Path
-        The reports first.
-    """
-    tables = {name: document[name] for name in _TABLES} | {
+def _tables(document: Document) -> dict[str, Any]:
+    return {name: document[name] for name in _TABLES} | {
         "reconfiguration": document["reconfiguration"]["rows"],
         "sensitivity-filters": document["filters"],
         "sensitivity-kernels": kernel_rows(document),
     }
-    return write_document(study(document), document, tables, folder, name=NAME)
 
 
-def study(document: Mapping[str, Any]) -> Study:
-    """The report."""
-    sections = [
-        Section(title="Claims of the paper", blocks=[claims_table(document["claims"])]),
-        Section(title="Largest savings", blocks=[*_savings(document["savings"]), *_fronts(document)]),
-        Section(title="After a short retraining", blocks=_retrained(document)),
-        Section(title="Searches at equal evaluations", blocks=_searches(document["searches"])),
-        Section(title="Sensitivity", blocks=_sensitivity(document)),
-        Section(title="Sensitivity of filters and kernels", blocks=site_blocks(document, name=NAME)),
-        Section(title="With the cost of reconfiguration", blocks=_reconfiguration(document)),
-        Section(title="Predicted savings against gates", blocks=divergence_blocks(document, name=NAME)),
-    ]
-    return Study(
-        title="MAx-DNN: the right multiplier in every layer, filter and kernel",
-        opening=_opening(document),
-        sections=[section for section in sections if section.blocks],
-    )
-
-
-def _opening(document: Mapping[str, Any]) -> list[str]:
+def _opening(document: Document) -> list[str]:
     settings = document["settings"]
     networks = " and ".join(filter(None, (settings["model"], settings["deeper"])))
     deeper = f" ({settings['deeper_evaluations']:,} for {settings['deeper']})" if settings["deeper"] else ""
@@ -76,8 +39,7 @@ def _opening(document: Mapping[str, Any]) -> list[str]:
     )
     designs = ", ".join(f"{name} {count}" for name, count in settings["designs"].items())
     return [
-        f"Made by `axhw reproduce max-dnn` with axhw {__version__}, Python {platform.python_version()} on "
-        f"{platform.machine()}, {os.cpu_count()} processors. {networks} on {settings['data']}, int8 without "
+        f"{made_by('axhw reproduce max-dnn')}. {networks} on {settings['data']}, int8 without "
         f"retraining; searched on {settings['validation_images']:,} images held out of the training images, fronts run "
         f"once on {settings['test_images']:,} test images; {settings['evaluations']:,} evaluations a search{deeper}, "
         f"population {settings['population']}, seed {settings['seed']}. Accuracy with exact products: {exact}. "
@@ -98,7 +60,15 @@ def _about(document: Mapping[str, Any], model: str) -> str:
     )
 
 
-def _fronts(document: Mapping[str, Any]) -> list[Block]:
+def _claims(document: Document) -> list[Block]:
+    return [claims_table(document["claims"])]
+
+
+def _largest_savings(document: Document) -> list[Block]:
+    return [*_savings(document["savings"]), *_fronts(document)]
+
+
+def _fronts(document: Document) -> list[Block]:
     settings, found = document["settings"], list[Block]()
     for stem, model, caption in (
         ("fronts", settings["model"], "Fronts"),
@@ -110,7 +80,7 @@ def _fronts(document: Mapping[str, Any]) -> list[Block]:
     return found
 
 
-def _retrained(document: Mapping[str, Any]) -> list[Block]:
+def _retrained(document: Document) -> list[Block]:
     rows = document["retrained"]
     if not rows:
         return []
@@ -139,10 +109,10 @@ def _retrained(document: Mapping[str, Any]) -> list[Block]:
     ]
 
 
-def _searches(rows: Sequence[Row]) -> list[Block]:
+def _searches(document: Document) -> list[Block]:
     named = ("network", "palette", "compensation", "level", "strategy", "evaluations")
     lines = []
-    for row in rows:
+    for row in document["searches"]:
         pace = row["evaluations_per_minute"]
         told = "" if pace is None else f"{pace:.0f}"
         lines.append((*(row[name] for name in named), f"{row['hypervolume']:.3f}", told))
@@ -158,7 +128,7 @@ def _searches(rows: Sequence[Row]) -> list[Block]:
     ]
 
 
-def _sensitivity(document: Mapping[str, Any]) -> list[Block]:
+def _sensitivity(document: Document) -> list[Block]:
     settings, trainings = document["settings"], document["trainings"]
     classes = ", ".join(f"ROUP_{name} `{design}`" for name, design in settings["classes"].items())
     lines = [
@@ -193,7 +163,7 @@ def _sensitivity(document: Mapping[str, Any]) -> list[Block]:
     ]
 
 
-def _reconfiguration(document: Mapping[str, Any]) -> list[Block]:
+def _reconfiguration(document: Document) -> list[Block]:
     cost = document["reconfiguration"]
     ratios = ", ".join(f"{each['energy_ratio']:.2f}" for each in cost["fixed"])
     lines = [
@@ -254,3 +224,21 @@ def _savings(rows: Sequence[Row]) -> list[Block]:
         "Chosen by the loss on validation images; the test loss is of the same point.",
         Table(heads=("network", "designs", "compensation", "level", *heads), rows=lines, left=4),
     ]
+
+
+REPORT = Report(
+    name=NAME,
+    title="MAx-DNN: the right multiplier in every layer, filter and kernel",
+    opening=_opening,
+    sections={
+        "Claims of the paper": _claims,
+        "Largest savings": _largest_savings,
+        "After a short retraining": _retrained,
+        "Searches at equal evaluations": _searches,
+        "Sensitivity": _sensitivity,
+        "Sensitivity of filters and kernels": partial(site_blocks, name=NAME),
+        "With the cost of reconfiguration": _reconfiguration,
+        "Predicted savings against gates": partial(divergence_blocks, name=NAME),
+    },
+    tables=_tables,
+)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, partial
-from pathlib import Path
 from typing import Any
 
 from axhw.experiments.moe_pim.areas import (
@@ -42,12 +41,9 @@ from axhw.experiments.moe_pim.simulations import (
 )
 from axhw.experiments.moe_pim.timeline import step_rows
 from axhw.experiments.moe_pim.values import Model
-from axhw.experiments.parts import PARTS, Parts
+from axhw.experiments.setup import Setup
 from axhw.pim.choices import Choices, synthetic_choices
 from axhw.pim.schedulers import OURS
-from axhw.store import Store
-from axhw.synth.engines import Engine
-from axhw.synth.libraries import LibrarySource
 
 Row = dict[str, Any]
 Stage = Callable[[str], None]
@@ -93,35 +89,10 @@ def _on(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Experiment:
-    """A plan, with what it is carried out with.
-
-    Attributes
-    ----------
-    plan : Plan
-    folder : Path
-        Finished parts and results.
-    library : LibrarySource
-    engine : Engine
-    store : Store
-    root : Path, optional
-        Folder to look for texts in.
-    progress : callable
-        Called with steps done, their total and what comes next.
-    """
+class Experiment(Setup):
+    """A plan, with what it is carried out with."""
 
     plan: Plan
-    folder: Path
-    library: LibrarySource
-    engine: Engine
-    store: Store
-    root: Path | None = None
-    progress: Callable[[int, int, str], None] = lambda done, total, what: None
-
-    @cached_property
-    def parts(self) -> Parts:
-        """Finished parts."""
-        return Parts(folder=self.folder / PARTS)
 
     @cached_property
     def bench(self) -> Bench:
