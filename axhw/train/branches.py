@@ -1,7 +1,7 @@
 """Experts side by side on a GPU: each runs on a stream of its own, so that small kernels share the device.
 
 A recorded step (`axhw.train.trainer`) keeps the branches; backwards PyTorch takes every operation's stream from the
-forward pass. On a CPU nothing changes.
+forward pass. On a CPU, and without gradients, nothing changes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ class Branches:
     """
 
     def __init__(self, graph: Graph, device: torch.device) -> None:
-        experts = {node.route.expert for node in graph if node.route is not None} if device.type == "cuda" else set()
+        # Each stream keeps memory of its own, which large batches without gradients had better share.
+        forked = device.type == "cuda" and torch.is_grad_enabled()
+        experts = {node.route.expert for node in graph if node.route is not None} if forked else set()
         self._trunk = torch.cuda.current_stream(device) if experts else None
         self._of_expert = {expert: torch.cuda.Stream(device) for expert in experts}
         self._homes = {INPUT: self._trunk}

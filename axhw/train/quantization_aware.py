@@ -136,7 +136,8 @@ class QuantizedModule(nn.Module):
         """
         self._checks = True
         try:
-            with torch.no_grad():
+            # With gradients, as experts compute other rows without.
+            with torch.enable_grad():
                 self(images)
         finally:
             self._checks = False
@@ -146,8 +147,8 @@ class QuantizedModule(nn.Module):
     ) -> torch.Tensor:
         """The output for normalised images; `observe` gets each node's output, codes where the tensor has some.
 
-        Experts compute all rows, or on a CPU the chosen ones where no gradient asks for the others; `observe` gets what
-        they compute.
+        Experts compute the chosen rows where no gradient asks for the others, but all rows in training on a GPU;
+        `observe` gets what they compute.
         """
         codings = self._current()
         weights = self._weights(self.model, codings)
@@ -157,6 +158,8 @@ class QuantizedModule(nn.Module):
         self._moving = MovingRanges(self.graph, self._plan, self.limits) if self._follows and self.training else None
         self._follow(INPUT, images)
         values = {INPUT: codings.tensors[INPUT].encode(images)}
+        # How many rows an expert gets differs from step to step, and a recorded step does not.
+        recorded = images.is_cuda and torch.is_grad_enabled()
         branches, rows = Branches(self.graph, images.device), ChosenRows(self.graph)
         for node in self.graph:
             with branches.at(node, values):
@@ -166,7 +169,7 @@ class QuantizedModule(nn.Module):
                 else:
                     value = torch.clamp(picked, *codings.limits[node.name][1:])
             values[node.name] = value
-            if isinstance(node.layer, Gate) and not (value.is_cuda or value.requires_grad or self._moving):
+            if isinstance(node.layer, Gate) and not (value.requires_grad or self._moving or recorded):
                 rows.decide(node.name, value != codings.tensors[node.name].zero_point)
             if observe is not None:
                 observe(node, values[node.name])
@@ -261,11 +264,12 @@ class QuantizedModule(nn.Module):
                 operands = (operands[0], operands[1].contiguous(memory_format=torch.channels_last))
             sums = exact_sums(layer, *operands, largest_product=activation * other)
         if self._checks:
-            if maps is not None:
-                expected = reference_sums(maps, *operands, a_zero=zeros[0], w_zero=zeros[1])
-            else:
-                expected = product_sums(layer, *(operand.to(torch.float64) for operand in operands))
-            off = float((sums.to(torch.float64) - expected).abs().max())
+            with torch.no_grad():
+                if maps is not None:
+                    expected = reference_sums(maps, *operands, a_zero=zeros[0], w_zero=zeros[1])
+                else:
+                    expected = product_sums(layer, *(operand.to(torch.float64) for operand in operands))
+                off = float((sums.to(torch.float64) - expected).abs().max())
             if off:
                 raise VerificationError(
                     f"Expected exact sums of products in {node.name} on {sums.device}, found some off by {off:g}."

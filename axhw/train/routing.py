@@ -1,7 +1,7 @@
 """Experts in PyTorch: each computes all rows, and weights of 0 drop what it should not have.
 
 That keeps every shape the same from step to step, so that a step can be recorded once for a GPU, and gives gates a
-gradient. On a CPU, where no gradient asks for more, experts compute only the rows chosen for them.
+gradient. Where neither is needed experts compute only the rows chosen for them (`ChosenRows`).
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class ChosenRows:
         if node.route is not None and node.route.gate in self._of_gate:
             rows = self._of_gate[node.route.gate][node.route.expert]
             outside = (self._graph.route_of(name) is None for name in node.inputs)
-            return tuple(x[rows] if whole else x for x, whole in zip(taken, outside))
+            return tuple(_taken(x, rows) if whole else x for x, whole in zip(taken, outside))
         if isinstance(node.layer, Combine) and node.inputs[0] in self._of_gate:
             weights, *experts = taken
             count = weights.shape[:-1].numel()
@@ -67,8 +67,15 @@ class ChosenRows:
             return None
         rows = torch.cat(self._of_gate[node.inputs[0]])
         place = torch.empty_like(rows).scatter_(0, rows, torch.arange(len(rows), device=rows.device))
-        all_rows = torch.cat([values[name] for name in node.inputs[1:]])[place]
+        all_rows = _taken(torch.cat([values[name] for name in node.inputs[1:]]), place)
         return all_rows.unflatten(0, values[node.inputs[0]].shape[:-1])
+
+
+def _taken(x: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+    """Some rows, with the channels of a pixel side by side in memory where they were."""
+    if x.ndim == 4 and not x.is_contiguous():
+        return x.permute(0, 2, 3, 1)[rows].permute(0, 3, 1, 2)
+    return x[rows]
 
 
 def dense_inputs(graph: Graph, node: Node, values: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, ...]:
