@@ -94,8 +94,13 @@ def draw_pareto(rows: Sequence[Row], *, about: str, cost: str = "published_cost"
     bases = list(dict.fromkeys(str(row["base"]) for row in rows))
     shown = [name for name in TOPOLOGIES if any(row["topology"] == name for row in rows)]
     with figure_style():
-        figure = Figure(figsize=(max(6.4, 1.2 + 3.4 * len(bases)), 4.0), layout="constrained")
-        for axes, base in zip(figure.subplots(1, len(bases), squeeze=False)[0], bases):
+        across = min(len(bases), 3)
+        down = math.ceil(len(bases) / across)
+        figure = Figure(figsize=(max(6.4, 1.2 + 3.4 * across), 1.0 + 3.0 * down), layout="constrained")
+        grid = figure.subplots(down, across, squeeze=False)
+        for axes in grid.flat[len(bases) :]:
+            axes.set_visible(False)
+        for axes, base in zip(grid.flat, bases):
             axes.grid()
             finals = []
             for number, topology in enumerate(shown):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,12 +11,15 @@ import pytest
 
 from axhw.data.names import load_dataset
 from axhw.errors import AxhwError
+from axhw.experiments.axmoe import told
 from axhw.experiments.axmoe.cells import Table
+from axhw.experiments.axmoe.plan import FULL
 from axhw.experiments.axmoe.subjects import Subject
 from axhw.experiments.parts import Parts
 from axhw.moe.cells import Cell
 from axhw.moe.evaluation import Prices
 from axhw.record import DesignRecord
+from axhw.retraining import Accuracies
 
 Characterized = Callable[..., DesignRecord]
 CIRCUIT = "mul8s_1L2L"
@@ -38,11 +42,11 @@ def table(characterized: Characterized, tmp_path: Path) -> Table:
 def tell(table: Table, network: str, *, recipe: str = "ours", seed: int = 0, **changes: object) -> Path:
     """What a retraining would have told."""
     test = load_dataset("digits").test
-    told = {"data": test.name, "images": len(test), "exact_accuracy": 0.9, "accuracy_before": 0.4}
+    known = {"data": test.name, "images": len(test), "exact_accuracy": 0.9, "accuracy_before": 0.4}
     path = Cell(network=network, circuit=CIRCUIT, recipe=recipe, seed=seed).weights(table.out / "retrained")
     path = path.with_suffix(".json")
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(told | {"accuracy_after": 0.8} | changes), encoding="utf-8")
+    path.write_text(json.dumps(known | {"accuracy_after": 0.8} | changes), encoding="utf-8")
     return path
 
 
@@ -81,3 +85,71 @@ def test_accuracies_of_other_weights_are_refused(table: Table) -> None:
     path.with_name("mul8s_1L2L-seed1.json").unlink()
     (row,) = [row for row in table.rows([subject]) if row["circuit"] == CIRCUIT]
     assert row["ours_accuracy"] != 0.8
+
+
+@pytest.fixture
+def shipped(monkeypatch: pytest.MonkeyPatch) -> dict[Cell, Accuracies]:
+    """What comes with axhw, for these tests."""
+    found: dict[Cell, Accuracies] = {}
+    monkeypatch.setattr("axhw.experiments.axmoe.cells.shipped_accuracies", lambda: found)
+    return found
+
+
+def test_what_comes_along_is_for_networks_without_own_results(table: Table, shipped: dict[Cell, Accuracies]) -> None:
+    splits = load_dataset("digits")
+    of_test = {"data": splits.test.name, "images": len(splits.test), "exact_accuracy": 0.8, "accuracy_before": 0.3}
+    for recipe in ("study", "ours"):
+        cell = Cell(network="digits_cnn_hard3", circuit=CIRCUIT, recipe=recipe)
+        shipped[cell] = Accuracies(**of_test, accuracy_after=0.7)
+    exact, row = table.told_rows(["digits_cnn_hard3"], splits)
+    assert exact["accuracy"] == 0.8
+    assert (row["accuracy"], row["ours_accuracy"], row["study_accuracy"]) == (0.3, 0.7, 0.7)
+    tell(table, "digits_cnn_hard3")
+    exact, row = table.told_rows(["digits_cnn_hard3"], splits)
+    assert (exact["accuracy"], row["ours_accuracy"], row["study_accuracy"]) == (0.9, 0.8, None)
+
+
+def test_what_comes_along_of_other_weights_is_left_out(table: Table, shipped: dict[Cell, Accuracies]) -> None:
+    subject = Subject.found("digits_cnn_soft2", data="digits", splits=load_dataset("digits"), weights=None)
+    assert subject is not None
+    exact = subject.accuracy(subject.exact)
+    test = subject.bench.data.test
+    for recipe, start in (("study", exact), ("ours", exact - 0.1)):
+        shipped[Cell(network=subject.name, circuit=CIRCUIT, recipe=recipe)] = Accuracies(
+            data=test.name, images=len(test), exact_accuracy=start, accuracy_before=0.4, accuracy_after=0.6
+        )
+    (row,) = [row for row in table.rows([subject]) if row["circuit"] == CIRCUIT]
+    assert (row["study_accuracy"], row["ours_accuracy"]) == (0.6, None)
+
+
+def test_what_was_told_as_one_file(
+    table: Table, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tell(table, "digits_cnn_hard3", accuracy_after=0.75)
+    path = tell(table, "digits_cnn_hard3", recipe="study", seed=12)
+    folder = table.out / "retrained"
+    monkeypatch.setattr(sys, "argv", ["told", str(folder)])
+    told.main()
+    test = load_dataset("digits").test
+    data = f'"{test.name}"'
+    assert capsys.readouterr().out.splitlines() == [
+        "network,circuit,recipe,seed,data,images,exact_accuracy,accuracy_before,accuracy_after",
+        f"digits_cnn_hard3,{CIRCUIT},ours,0,{data},{len(test)},0.9,0.4,0.75",
+        f"digits_cnn_hard3,{CIRCUIT},study,12,{data},{len(test)},0.9,0.4,0.8",
+    ]
+    path.rename(path.with_name("notes.json"))
+    with pytest.raises(
+        AxhwError, match=r"Expected a file <circuit>-seed<seed>\.json, found .*notes\.json: remove it\.$"
+    ):
+        told.gathered(folder)
+
+
+def test_what_comes_along_is_of_the_plan() -> None:
+    found = told.shipped_accuracies()
+    assert {cell.network for cell in found} <= set(FULL.networks)
+    assert {cell.circuit for cell in found} <= set(FULL.circuits)
+    assert all(accuracies.images == 10_000 for accuracies in found.values())
+    # The cells of a network have one start.
+    for network in {cell.network for cell in found}:
+        assert len({each.exact_accuracy for cell, each in found.items() if cell.network == network}) == 1
+    assert told.table_text(found) == Path(told.__file__).with_name("told.csv").read_text(encoding="utf-8")

@@ -91,11 +91,12 @@ class Experiment(Setup):
             seeds=plan.seeds,
             progress=self.progress,
         )
-        cells = table.rows(subjects)
+        known = table.rows(subjects)
         lacking_weights = [name for name in plan.networks if name not in {subject.name for subject in subjects}]
         told = table.told_rows(lacking_weights, subjects[0].bench.data)
+        cells = sorted([*known, *told], key=lambda row: plan.networks.index(row["network"]))
         approximate = [record for record in records if circuit_name(record.multiplier) != EXACT_CIRCUIT]
-        routing = routing_rows(subjects, approximate, cells, self.parts, progress=self.progress)
+        routing = routing_rows(subjects, approximate, known, self.parts, progress=self.progress)
         experts = self._experts()
         searching = Searching(
             plan=plan.searches,
@@ -122,7 +123,7 @@ class Experiment(Setup):
         gained = gains(points)
         test = subjects[0].bench.data.test
         measured = Measured(
-            cells=[*cells, *told],
+            cells=cells,
             gains=gained,
             recovering=plan.recovering,
             circuits=plan.circuits,
@@ -134,7 +135,7 @@ class Experiment(Setup):
             "missing": {
                 "claims": lacking,
                 "networks": [name for name in lacking_weights if name not in {row["network"] for row in told}],
-                "retrained": _not_retrained(plan, [*cells, *told]),
+                "retrained": _not_retrained(plan, cells),
             },
             "settings": {
                 "data": test.name,
@@ -157,7 +158,7 @@ class Experiment(Setup):
                 "seconds": sum(self.parts.seconds.values()),
             },
             "circuits": [_circuit_row(record, prices) for record in records],
-            "cells": [*cells, *told],
+            "cells": cells,
             "told": list(dict.fromkeys(row["network"] for row in told)),
             "loads": all_load_rows(subjects, self.parts),
             "routing": routing,
