@@ -146,8 +146,8 @@ def _print(document: dict[str, Any]) -> None:
     console.print(table)
     saved = 1 - document["energy_fj"] / document["uniform_energy_fj"]
     console.print(
-        f"{document['energy_fj']:,.0f} fJ a multiplication, {saved:.1%} less than by uniform error; "
-        f"{document['designs']} designs to choose from"
+        f"{document['energy_fj']:,.0f} fJ a multiplication, {abs(saved):.1%} {'less' if saved >= 0 else 'more'} "
+        f"than by uniform error; {document['designs']} designs to choose from"
     )
     for path in document["files"]:
         console.print(f"[dim]{path}[/dim]", soft_wrap=True)

@@ -8,12 +8,12 @@ from typing import Any
 import click
 
 from axhw.cli.options import json_option, print_json
-from axhw.cli.tables import plain_table, stdout
+from axhw.cli.tables import figure_text, plain_table, print_whole, stdout
 from axhw.errors import AxhwError
 from axhw.lookup import stored_design
 from axhw.store import Store
 
-_TEXT = ("library", "corner", "engine", "stream", "wire_load")
+_CONDITIONS = ("library", "corner", "engine", "stream", "wire_load", "input_slew_ns", "output_load_ff")
 _FIGURES = (
     "area_um2",
     "delay_ns",
@@ -60,14 +60,13 @@ def command(designs: tuple[str, ...], as_json: bool) -> None:
             known = number > 0 and ratio[figure] is not None
             cells += [_text(summary[figure]), f"[dim]{ratio[figure]:.3f} x[/dim]" if known else ""]
         table.add_row(figure, *cells)
-    for key in _TEXT:
-        values = ["-" if summary[key] is None else str(summary[key]) for summary in summaries]
+    for key in _CONDITIONS:
+        values = [_text(summary[key]) for summary in summaries]
         if len(set(values)) > 1:
             table.add_row(key, *(cell for value in values for cell in (value, "")))
-    console = stdout()
-    console.print(table)
+    print_whole(table)
     measured = "" if first["library"] is None else f"; {first['library']}, {first['stream']}"
-    console.print(f"[dim]ratios to {first['name']}{measured}[/dim]", soft_wrap=True)
+    stdout().print(f"[dim]ratios to {first['name']}{measured}[/dim]", soft_wrap=True)
 
 
 def _ratio(value: Any, base: Any) -> float | None:
@@ -75,10 +74,11 @@ def _ratio(value: Any, base: Any) -> float | None:
     if value is None or not base:
         return None
     ratio = float(value / base)
-    return ratio if math.isfinite(ratio) else None
+    # The ratio of 0 to a negative bias is 0, not -0.
+    return ratio + 0.0 if math.isfinite(ratio) else None
 
 
 def _text(value: Any) -> str:
     if value is None:
         return "-"
-    return f"{value:,.4g}" if isinstance(value, float) else f"{value:,}"
+    return value if isinstance(value, str) else figure_text(value)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import click
+from click.core import ParameterSource
 
 from axhw.cli.filter_tables import print_filters, write_filters
 from axhw.cli.network_options import network_options
@@ -131,6 +132,9 @@ def command(
             "Expected --assignment without --sweep, --layers, --each-layer, --each-filter, --tune and --compensate, "
             "found both: an assignment says itself what belongs to it."
         )
+    given = click.get_current_context().get_parameter_source("multipliers") is not ParameterSource.DEFAULT
+    if given and (assignments or sweep):
+        raise AxhwError("Expected --multiplier without --assignment and --sweep, found both: evaluate them one by one.")
     # Read before any work.
     loaded = {path: Assignment.load(path) for path in assignments}
     source, yosys, store = load_library(library), find_engine(engine), Store.default()
@@ -280,7 +284,7 @@ def _print(rows: list[dict[str, Any]], layer_rows: list[dict[str, Any]], *, usua
         table.add_row(row["name"], *shares, "-" if energy is None else f"{energy:,.1f} nJ")
     console.print(table)
     notes = f"{first['multiplications']:,.0f} multiplications an inference; energy of the multiplications alone"
-    used = usual if first["layers"] is None else f"{first['layers']}, exact products elsewhere"
+    used = usual if first["layers"] is None else f"{', '.join(first['layers'].split())}; exact products elsewhere"
     compensated = f"; errors compensated by {first['compensated']}" if first["compensated"] else ""
     if first["tuned"]:
         compensated = f"; weights tuned ({first['tuned']}){compensated}"

@@ -75,6 +75,10 @@ def limits_from_options(options: Mapping[str, Any], *, width: int) -> Limits:
 def _bounds(text: str, option: str) -> tuple[float, ...]:
     low, dots, high = text.partition("..")
     try:
-        return (float(low), float(high)) if dots else (float(low),)
+        bounds = (float(low), float(high)) if dots else (float(low),)
     except ValueError:
         raise AxhwError(f"Expected a number or a range LOW..HIGH for {option}, found {text!r}.") from None
+    # Here, as the user wrote them: the limits themselves are not in per cent.
+    if dots and not 0 < bounds[0] < bounds[-1]:
+        raise AxhwError(f"Expected a range from above 0 upwards for {option}, found {text}.")
+    return bounds

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from axhw.cli.options import json_option, print_json, warn_of_unreadable
-from axhw.cli.tables import plain_table, stdout
+from axhw.cli.tables import figure_text, plain_table, print_whole, stdout
 from axhw.errors import AxhwError
 from axhw.index import Index
 from axhw.library.catalogue import Catalogue
@@ -65,11 +65,9 @@ def command(
 
         check_figure_path(figure)
     store = Store.default()
-    summaries = {
-        summary["key"]: summary
-        for summary in Catalogue(store).summaries()
-        if origin is None or summary["shipped"] == (origin == "shipped")
-    }
+    catalogue = Catalogue(store)
+    listing = catalogue.shipped() if origin == "shipped" else catalogue.summaries()
+    summaries = {summary["key"]: summary for summary in listing if origin != "own" or not summary["shipped"]}
     warn_of_unreadable(Index(store))
     rows = [flat_row(summary) for summary in summaries.values()]
     columns = columns_of(rows)
@@ -91,7 +89,7 @@ def command(
     named = [column for column in [*axes, sort] if column is not None]
     console = stdout()
     if listed:
-        console.print(_table(listed, named))
+        print_whole(_table(listed, named))
     number = f"{len(listed)} designs" if len(listed) == len(rows) else f"{len(listed)} of {len(rows)} designs"
     shipped = sum(row["shipped"] for row in rows)
     place = f"{shipped} of them shipped with axhw, the others in {store.root}" if shipped else f"in {store.root}"
@@ -121,4 +119,4 @@ def _table(rows: Sequence[dict[str, Any]], named: Sequence[str]) -> Any:
 def _text(value: object) -> str:
     if value is None:
         return "-"
-    return f"{value:,.4g}" if isinstance(value, float) else str(value)
+    return figure_text(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else str(value)

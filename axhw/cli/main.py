@@ -90,6 +90,10 @@ def main(arguments: list[str] | None = None) -> int:
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.UsageError as error:
+        if error.ctx is not None and error.message == error.ctx.get_help():
+            # What click raises for a group without a command, since 8.2.
+            click.echo(error.message, err=True)
+            return 2
         command = error.ctx.command_path if error.ctx is not None else "axhw"
         return _fail(f"{error.format_message().rstrip('.')} (see `{command} --help`).", 2)
     except click.ClickException as error:
@@ -99,7 +103,11 @@ def main(arguments: list[str] | None = None) -> int:
     except VerificationError as error:
         return _fail(str(error), 1)
     except (KeyboardInterrupt, click.Abort):
-        return _fail("Interrupted: what was finished is in the store, and the same command goes on from there.", 130)
+        return _fail(
+            "Interrupted: what was finished is kept, and the same command goes on from there, with --resume where it "
+            "has that option.",
+            130,
+        )
     except BrokenPipeError:
         # The reader of our output went away; a flush at exit must not complain about it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

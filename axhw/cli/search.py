@@ -290,12 +290,17 @@ def expanded(multipliers: Sequence[str], store: Store, library: str) -> list[str
         if multiplier not in (_STORED, _SHIPPED):
             result.append(multiplier)
             continue
-        warn_of_unreadable(Index(store))
+        catalogue = Catalogue(store)
+        if multiplier == _SHIPPED:
+            # Measured once, they are in the store, too.
+            summaries = catalogue.shipped()
+        else:
+            warn_of_unreadable(Index(store))
+            summaries = [summary for summary in catalogue.summaries() if not summary["shipped"]]
         keys = [
             str(summary["key"])
-            for summary in Catalogue(store).summaries()
-            if summary["shipped"] == (multiplier == _SHIPPED)
-            and (summary["width"], summary["signed"], summary["library"]) == (8, True, library)
+            for summary in summaries
+            if (summary["width"], summary["signed"], summary["library"]) == (8, True, library)
             and not summary["element"]
         ]
         if not keys:

@@ -54,11 +54,14 @@ def read_table(
     Raises
     ------
     AxhwError
-        If the file is missing, damaged, of another shape, or plainly in another order than stated, and if the index
-        origin of a signed bare array is not given.
+        If the file is missing, damaged, of another shape or with another ending, or plainly in another order than
+        stated, and if the index origin of a signed bare array is not given.
     """
     if not path.is_file():
         raise AxhwError(f"Expected a table of products at {path}, found no such file.")
+    bare = {".csv": _csv_matrix, ".bin": _words, ".npy": _array}
+    if path.suffix not in (".npz", *bare):
+        raise AxhwError(f"Expected a table of products that ends in .npy, .npz, .csv or .bin, found {path.name}.")
     if says_operands(path):
         if index_origin is not None or order is not None:
             raise AxhwError(
@@ -66,7 +69,7 @@ def read_table(
                 "which names its operands itself."
             )
         return load_table(path, signed=signed)
-    values = {".csv": _csv_matrix, ".bin": _words, ".npy": _array}[path.suffix](path, signed)
+    values = bare[path.suffix](path, signed)
     width = _width_of(values, path.name)
     if signed:
         values = _signed_products(values, width)

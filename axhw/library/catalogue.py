@@ -34,8 +34,12 @@ class Catalogue:
         """
         own = Index(self.store).summaries()
         hidden = {(summary["name"], summary["library"]) for summary in own}
-        shipped = [summary for summary in self.archive.summaries if (summary["name"], summary["library"]) not in hidden]
-        return [summary | {"shipped": True} for summary in shipped] + [summary | {"shipped": False} for summary in own]
+        shipped = [summary for summary in self.shipped() if (summary["name"], summary["library"]) not in hidden]
+        return shipped + [summary | {"shipped": False} for summary in own]
+
+    def shipped(self) -> list[dict[str, Any]]:
+        """The same of every shipped design, those left out above included."""
+        return [summary | {"shipped": True} for summary in self.archive.summaries]
 
     def find(self, word: str) -> DesignRecord:
         """The design of that name, or whose key begins with the word (8 letters or more); the store's come first.

@@ -19,6 +19,7 @@ from axhw.report.style import INK, MUTED, PAPER, design_style, figure_style
 
 _SIZE_INCHES = (6.4, 4.2)
 _MOST_LABELS = 25
+_LEGEND_COLUMNS = 5
 _WIDE_RANGE = 30.0
 _UNITS = {"um2": "µm²", "ns": "ns", "fj": "fJ", "nw": "nW", "pct": "%"}
 _NAMES = {
@@ -76,7 +77,7 @@ def draw_front(rows: Sequence[Row], front: Sequence[Row], *, x: str, y: str) -> 
         _scale(axes, "y", [float(row[y]) for row in shown])
         axes.set(xlabel=axis_label(x), ylabel=axis_label(y))
         axes.set_title(f"{len(front)} of {len(shown)} designs are on the front", color=INK)
-        figure.legend(loc="outside upper right", ncols=max(1, min(6, len(families))))
+        figure.legend(loc="outside upper right", ncols=max(1, min(_LEGEND_COLUMNS, len(families))))
         if len(front) <= _MOST_LABELS:
             place_labels(figure, axes, [Label(x=row[x], y=row[y], text=row["name"]) for row in front])
     return figure
@@ -124,6 +125,8 @@ def _scale(axes: Axes, name: Literal["x", "y"], values: Sequence[float]) -> None
         set_scale("log")
     else:
         set_scale("symlog", linthresh=min(positive), linscale=0.4)
+        # Limits taken on a linear scale would leave half of the figure to negative decades.
+        axes.autoscale(axis=name)
         first, last = (math.floor(math.log10(value)) for value in (min(positive), max(positive)))
         # Decades below the smallest value would stand on top of the 0.
         axis.set_major_locator(FixedLocator([0.0, *(10.0**decade for decade in range(first + 1, last + 2))]))

@@ -13,11 +13,13 @@ import multiprocessing
 import os
 import signal
 import sys
+import warnings
 from collections import deque
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from types import FrameType
 
 from axhw.hdl.registry import DesignSpec
 from axhw.sweep.task import Outcome, Setup, make
@@ -110,7 +112,7 @@ def _serve(pipe: Connection, setup: Setup) -> None:
     """Make what comes through the pipe until its other end is closed, by intent or because the parent was killed."""
     # Ctrl-C reaches the whole process group, and the parent decides; SIGTERM ends Yosys too.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))
+    signal.signal(signal.SIGTERM, _end)
     with contextlib.suppress(EOFError, OSError):
         pipe.send(make(pipe.recv(), setup))
         # What the first design loaded stays, and need not be looked through for garbage again and again; nor does a
@@ -120,6 +122,12 @@ def _serve(pipe: Connection, setup: Setup) -> None:
         gc.set_threshold(_OBJECTS_PER_COLLECTION)
         while True:
             pipe.send(make(pipe.recv(), setup))
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    # Amaranth warns of components that are left unused.
+    warnings.simplefilter("ignore")
+    sys.exit(1)
 
 
 def _stop(workers: Sequence[_Worker]) -> None:

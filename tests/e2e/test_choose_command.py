@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -32,6 +33,12 @@ def test_a_choice_is_an_assignment(tmp_path, capsys):
 def test_people_get_a_table(capsys):
     assert main(["choose", *DESIGNS, "--max-error-pct", "0.2"]) == 0
     assert "less than by uniform error; 4 designs to choose from" in " ".join(capsys.readouterr().out.split())
+
+
+def test_more_energy_is_called_more(capsys):
+    designs = ("-m", "roup:p=3,r=3", "-m", "evo8s_mae1p6_ff0a70")
+    assert main(["choose", *designs, "--max-energy-fj", "200"]) == 0
+    assert re.search(r"fJ a multiplication, 12\.\d% more than by uniform error", capsys.readouterr().out)
 
 
 @pytest.mark.parametrize(

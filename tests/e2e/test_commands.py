@@ -290,6 +290,12 @@ def test_help_names_every_command(run: Run) -> None:
         assert run(name, "--help")[0] == 0
 
 
+@pytest.mark.parametrize("group", [[], ["moe"]])
+def test_a_group_alone_prints_its_help_and_nothing_else(run: Run, group: list[str]) -> None:
+    _, stdout, stderr = run(*group)
+    assert (stdout + stderr).rstrip() == run(*group, "--help")[1].rstrip()
+
+
 def test_an_interrupted_run_says_so_and_goes_on(tmp_path: Path) -> None:
     environment = {**os.environ, "AXHW_STORE": str(tmp_path / "store")}
     command = [sys.executable, "-m", "axhw", "demo", "--out", str(tmp_path / "demo")]
@@ -301,7 +307,7 @@ def test_an_interrupted_run_says_so_and_goes_on(tmp_path: Path) -> None:
             break
     _, stderr = process.communicate(timeout=120)
     assert process.returncode == 130
-    assert stderr.splitlines()[-1].startswith("axhw: Interrupted: what was finished is in the store")
+    assert stderr.splitlines()[-1].startswith("axhw: Interrupted: what was finished is kept")
     listed = subprocess.run(
         [sys.executable, "-m", "axhw", "ls", "--json"], env=environment, capture_output=True, text=True, check=True
     )

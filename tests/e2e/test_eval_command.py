@@ -114,6 +114,10 @@ def _weights() -> Path:
             "Expected --each-filter without --each-layer, --tune and --compensate, found both",
         ),
         (
+            ("-m", "exact", "--assignment", "none.json"),
+            "Expected --multiplier without --assignment and --sweep, found both",
+        ),
+        (
             ("--layers", "9"),
             "Expected product layers by name (conv1, conv2, conv3, linear) or number (1 to 4), found '9'",
         ),

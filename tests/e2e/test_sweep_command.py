@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import os
 import re
@@ -14,9 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from axhw.cli import sweep
 from axhw.cli.main import main
+from axhw.cli.tables import figure_text, plain_table, print_whole
 from axhw.record import DesignRecord
 from axhw.store import Store
 from axhw.sweep.task import Outcome
@@ -140,6 +143,34 @@ def test_sweep_lists_and_compares(run: Run, tmp_path: Path, grid_store: Path) ->
     assert document["ratios"][1]["mae"] is None, "the first makes no errors"
     text = run("compare", "roup4s_p0_r0", "roup4s_p1_r0")[1]
     assert f"{document['ratios'][1]['area_um2']:.3f} x" in text
+    bias = next(line for line in run("compare", "roup4s_p1_r0", "roup4s_p0_r0")[1].splitlines() if "bias" in line)
+    assert bias.split() == ["bias", "-0.25", "0", "0.000", "x"]
+
+
+def test_compare_names_the_surroundings_that_differ(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("AXHW_STORE", str(tmp_path))
+    options = ("-m", "roup:width=4,p=1", "--pairs", "64", "--json", "--output-load-ff")
+    light, heavy = (json.loads(run("gen", *options, load)[1])["key"] for load in ("2", "20"))
+    lines = [line.split() for line in run("compare", light, heavy)[1].splitlines()]
+    assert ["output_load_ff", "2", "20"] in lines
+    assert not any(line[0] in ("library", "input_slew_ns") for line in lines)
+
+
+def test_a_narrow_terminal_cuts_no_figure_off() -> None:
+    table = plain_table("name", "um2", "library")
+    table.add_row("roup8s_p2_r3_sa4x4", "64,418", "sg13g2_stdcell_typ_1p20V_25C_fit")
+    console = Console(file=io.StringIO(), width=30, force_terminal=True, color_system=None)
+    print_whole(table, console)
+    assert isinstance(console.file, io.StringIO)
+    heading, row = console.file.getvalue().splitlines()
+    assert row.split() == ["roup8s_p2_r3_sa4x4", "64,418", "sg13g2_stdcell_typ_1p20V_25C_fit"]
+    assert len(heading) == len(row)
+
+
+def test_figures_in_tables_have_four_digits_and_those_before_the_point() -> None:
+    assert [figure_text(value) for value in (0.0253444, 1351.54, 64418.1, 3792643.8, 1.5e12, 40075264)] == [
+        "0.02534", "1,352", "64,418", "3,792,644", "1.5e+12", "40,075,264",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("everything", [False, True], ids=["parent", "parent and workers"])
@@ -169,8 +200,10 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in stderr
+    assert "never used" not in stderr, "what Amaranth was building when it ended is nobody's concern"
     assert stderr.splitlines()[-1] == (
-        "axhw: Interrupted: what was finished is in the store, and the same command goes on from there."
+        "axhw: Interrupted: what was finished is kept, and the same command goes on from there, with --resume where it "
+        "has that option."
     )
     for entry in Store(tmp_path).designs():
         assert DesignRecord.from_entry(entry).table is not None

@@ -135,6 +135,14 @@ def test_options_beside_a_table_that_names_its_operands(tmp_path: Path) -> None:
         read_table(tmp_path / "none.npy", signed=False)
 
 
+@pytest.mark.parametrize("name", ["mul.v", "t.dat", "t.NPY"])
+def test_tables_are_known_by_their_endings(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"")
+    message = f"Expected a table of products that ends in .npy, .npz, .csv or .bin, found {name}."
+    with pytest.raises(AxhwError, match=f"^{re.escape(message)}$"):
+        read_table(tmp_path / name, signed=False)
+
+
 def test_the_first_difference_is_named() -> None:
     one, other = table(SIGNED), table("evoapprox:mul8s_1L2L")
     assert first_difference(one, one) is None

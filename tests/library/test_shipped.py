@@ -7,8 +7,11 @@ import json
 import numpy as np
 import pytest
 
+from axhw.characterize import characterize
 from axhw.cli.main import main
-from axhw.hdl.registry import FAMILIES
+from axhw.cli.search import expanded
+from axhw.errors import AxhwError
+from axhw.hdl.registry import FAMILIES, parse
 from axhw.library.archive import SHIPPED, Archive
 from axhw.library.catalogue import Catalogue
 from axhw.store import Store
@@ -73,6 +76,19 @@ def test_a_fresh_install_lists_them(tmp_path, monkeypatch, capsys):
     assert json.loads(capsys.readouterr().out)["designs"] == []
     assert main(["ls", "--shipped", "--where", "signed=false and mae=0"]) == 0
     assert "unsigned" not in capsys.readouterr().err
+
+
+def test_those_measured_anew_are_still_shipped_ones(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("AXHW_STORE", str(tmp_path))
+    (published,) = [each for each in SUMMARIES if each["name"] == "evoapprox_v2022_mul8s_1L2L"]
+    store, library = Store(tmp_path), published["library"]
+    before = expanded(["shipped"], store, library)
+    assert characterize(parse("evoapprox:mul8s_1L2L"), store=store).name == published["name"]
+    assert expanded(["shipped"], store, library) == before
+    assert main(["ls", "--shipped", "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["designs"]) == len(SUMMARIES)
+    with pytest.raises(AxhwError, match="Expected shipped signed 8-bit multipliers measured in other, found none"):
+        expanded(["shipped"], store, "other")
 
 
 def test_a_shipped_design_goes_into_an_element_by_name(tmp_path, monkeypatch, capsys):

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from axhw.errors import AxhwError
+from axhw.hdl.registry import FAMILIES
 from axhw.report.front import axis_label, draw_front, save_figure
 from axhw.selection import pareto_front
 
@@ -43,6 +45,25 @@ def test_the_front_is_drawn_over_all_designs() -> None:
 def test_wide_ranges_without_zeros_are_logarithmic() -> None:
     figure = draw_front(ROWS[1:], FRONT[1:], x="energy_fj", y="mae_pct")
     assert figure.axes[0].get_yscale() == "log"
+
+
+def test_zeros_and_the_largest_figure_are_a_small_margin_from_the_edges() -> None:
+    wide = [row("exact", "exact", 0.0, 1000.0), *(row(f"r{i}", "roup", 4.9 / 3**i, 3.0 + 90 * i) for i in range(9))]
+    (axes,) = draw_front(wide, pareto_front(wide, ["mae_pct", "energy_fj"]), x="energy_fj", y="mae_pct").axes
+    assert (axes.get_xscale(), axes.get_yscale()) == ("log", "symlog")
+    heights = axes.transAxes.inverted().transform(axes.transData.transform([(3.0, 0.0), (3.0, 4.9)]))[:, 1]
+    assert heights == pytest.approx([1 / 22, 21 / 22])
+
+
+def test_a_legend_of_all_families_is_not_cut_off() -> None:
+    families = list(FAMILIES)
+    many = [row(family, family, 0.1 * number, 100.0 - number) for number, family in enumerate(families)]
+    figure = draw_front(many, many, x="energy_fj", y="mae_pct")
+    FigureCanvasAgg(figure)
+    figure.draw_without_rendering()
+    box = figure.legends[0].get_window_extent()
+    assert box.x0 >= 0
+    assert box.x1 <= figure.bbox.x1
 
 
 def test_labels_have_units() -> None:
