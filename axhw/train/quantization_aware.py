@@ -147,8 +147,7 @@ class QuantizedModule(nn.Module):
     ) -> torch.Tensor:
         """The output for normalised images; `observe` gets each node's output, codes where the tensor has some.
 
-        Experts compute the chosen rows where no gradient asks for the others, but all rows in training on a GPU;
-        `observe` gets what they compute.
+        Experts compute the chosen rows where no gradient asks for the others, but all rows in training on a GPU.
         """
         codings = self._current()
         weights = self._weights(self.model, codings)
@@ -169,7 +168,8 @@ class QuantizedModule(nn.Module):
                 else:
                     value = torch.clamp(picked, *codings.limits[node.name][1:])
             values[node.name] = value
-            if isinstance(node.layer, Gate) and not (value.requires_grad or self._moving or recorded):
+            decided = isinstance(node.layer, Gate) and node.layer.k < value.shape[-1]
+            if decided and not (value.requires_grad or self._moving or recorded):
                 rows.decide(node.name, value != codings.tensors[node.name].zero_point)
             if observe is not None:
                 observe(node, values[node.name])
