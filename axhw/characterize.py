@@ -18,6 +18,7 @@ import numpy as np
 from axhw import __version__
 from axhw.breakdown import breakdown_job, measure_breakdown
 from axhw.errors import AxhwError
+from axhw.flow import Flow
 from axhw.hdl.families.table import TableSpec
 from axhw.hdl.pe.configurable_mac import ConfigurableMacSpec
 from axhw.hdl.pe.mixed import MixedSystolicSpec
@@ -28,13 +29,10 @@ from axhw.proof import prove, prove_table
 from axhw.record import DesignRecord, Provenance, document_of
 from axhw.sim.product_table import ProductTable
 from axhw.store import Store
-from axhw.synth.engines import Engine, find_engine
 from axhw.synth.liberty.library import CellLibrary
-from axhw.synth.liberty.mapping import check_flip_flops
 from axhw.synth.liberty.verilog import cell_models
-from axhw.synth.libraries import DEFAULT, LibrarySource, load_library
 from axhw.synth.netlist import levelize
-from axhw.synth.synthesis import Synthesis, SynthesisJob, to_rtlil
+from axhw.synth.synthesis import Synthesis, SynthesisJob
 
 Stage = Callable[[str], None]
 
@@ -42,10 +40,7 @@ Stage = Callable[[str], None]
 def characterize(
     spec: DesignSpec,
     *,
-    library: LibrarySource | None = None,
-    engine: Engine | None = None,
-    store: Store | None = None,
-    conditions: Conditions | None = None,
+    flow: Flow | None = None,
     mapping: Synthesis | None = None,
     imported: Mapping[str, Any] | None = None,
     threads: int | None = None,
@@ -56,13 +51,8 @@ def characterize(
     Parameters
     ----------
     spec : MultiplierSpec or ProcessingElementSpec
-    library : LibrarySource, optional
-        The embedded one by default.
-    engine : Engine, optional
-        The best Yosys installed by default.
-    store : Store, optional
-        The user's by default.
-    conditions : Conditions, optional
+    flow : Flow, optional
+        The embedded library, the best Yosys installed and the user's store by default.
     mapping : Synthesis, optional
         The same design as cells of the library, such as an imported netlist came with: taken where it is smaller than
         what synthesis makes of the spec. It is verified and measured like the other; its RTL is that of the spec.
@@ -84,21 +74,13 @@ def characterize(
         raise AxhwError(
             f"Expected a design of one multiplier, found {spec.name}: axhw.mixed measures those of several."
         )
-    store = Store.default() if store is None else store
     if isinstance(spec, TableSpec):
-        return _tabulated(spec, store=store, imported=imported, stage=stage)
-    library = load_library(DEFAULT) if library is None else library
-    engine = find_engine() if engine is None else engine
-    conditions = Conditions() if conditions is None else conditions
-
-    # What a library lacks is said before any work.
-    library.cells.wire_loads.find(conditions.wire_load, area_um2=0.0)
-    if not isinstance(spec, MultiplierSpec):
-        check_flip_flops(library.cells, spec.name)
+        return _tabulated(spec, store=Store.default() if flow is None else flow.store, imported=imported, stage=stage)
+    flow = Flow.of() if flow is None else flow
+    library, store, conditions = flow.library, flow.store, flow.conditions
+    flow.check(spec, clocked=not isinstance(spec, MultiplierSpec))
     stage("elaborate")
-    job = SynthesisJob(
-        name=spec.name, rtlil=to_rtlil(spec.component(), name=spec.name), liberty=library.text, engine=engine
-    )
+    job = flow.job(spec)
     if mapping is not None and area_um2(mapping.netlist, library.cells) >= area_um2(
         store.synthesise(job).netlist, library.cells
     ):
@@ -117,7 +99,7 @@ def characterize(
         synthesis,
         graph,
         library=library.cells,
-        engine=engine,
+        engine=flow.engine,
         seed=conditions.seed,
         all_pairs=conditions.all_pairs,
         wce_time_limit_s=conditions.wce_time_limit_s,
@@ -196,7 +178,7 @@ def code_digest() -> str:
     digest = hashlib.sha256()
     package = Path(__file__).parent
     rooms = (sorted((package / room).rglob("*.py")) for room in ("hdl", "synth", "sim"))
-    core = (package / name for name in ("breakdown.py", "characterize.py", "measure.py", "proof.py"))
+    core = (package / name for name in ("breakdown.py", "characterize.py", "flow.py", "measure.py", "proof.py"))
     for path in itertools.chain(*rooms, core):
         digest.update(f"{path.relative_to(package).as_posix()}\0".encode())
         digest.update(path.read_bytes())

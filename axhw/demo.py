@@ -10,12 +10,10 @@ from axhw.characterize import characterize
 from axhw.evaluation import EVALUATION_CSV, Bench, evaluation_row, write_rows
 from axhw.export import export_designs
 from axhw.files import output_folder
+from axhw.flow import Flow
 from axhw.hdl.registry import parse
 from axhw.report.comparison import ReportedDesign
 from axhw.report.page import write_report
-from axhw.store import Store
-from axhw.synth.engines import Engine
-from axhw.synth.libraries import LibrarySource
 
 DESIGNS = ("exact", "roup:p=1,r=4", "roup:p=2,r=3", "evoapprox:mul8s_1L2L", "evoapprox:mul8s_1KVA")
 NETWORK, DATASET = "digits_cnn", "digits"
@@ -26,9 +24,7 @@ Progress = Callable[[int, int, str], None]
 def run_demo(
     folder: Path,
     *,
-    library: LibrarySource,
-    engine: Engine,
-    store: Store,
+    flow: Flow,
     command: str = "axhw demo",
     progress: Progress = lambda done, total, what: None,
 ) -> tuple[list[ReportedDesign], list[Path]]:
@@ -53,7 +49,7 @@ def run_demo(
     for done, text in enumerate(DESIGNS):
         spec = parse(text)
         progress(done, total, f"{spec.name}: synthesise, prove, cost")
-        records.append(characterize(spec, library=library, engine=engine, store=store))
+        records.append(characterize(spec, flow=flow))
     bench = Bench.load(model=NETWORK, data=DATASET)
     designs = []
     for done, record in enumerate(records, len(DESIGNS)):

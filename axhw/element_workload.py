@@ -13,7 +13,7 @@ multiplier inside sees what it sees alone; the accumulator holds the sum that it
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -22,6 +22,7 @@ import numpy.typing as npt
 from axhw.breakdown import ApartElement, breakdown_job
 from axhw.characterize import characterize
 from axhw.errors import AxhwError
+from axhw.flow import Flow
 from axhw.hdl.pe.mac import MacSpec
 from axhw.hdl.pe.systolic import SystolicSpec
 from axhw.hdl.spec import IntegerArray
@@ -31,11 +32,7 @@ from axhw.sim.clocked import run_clocked
 from axhw.sim.element import steady_inputs
 from axhw.sim.product_table import ProductTable
 from axhw.sim.systolic import array_inputs
-from axhw.store import Store
-from axhw.synth.engines import Engine
 from axhw.synth.liberty.library import CellLibrary
-from axhw.synth.libraries import LibrarySource
-from axhw.synth.synthesis import SynthesisJob, to_rtlil
 from axhw.workload import RUN, LayerOperands, Meter, Order, Places
 
 TracedElement: TypeAlias = MacSpec | SystolicSpec
@@ -135,11 +132,8 @@ class ElementMeter:
     def of(
         cls,
         spec: TracedElement,
+        flow: Flow,
         *,
-        library: LibrarySource,
-        engine: Engine,
-        store: Store,
-        conditions: Conditions,
         threads: int | None = None,
     ) -> ElementMeter:
         """An element, from the store or made and stored.
@@ -151,17 +145,13 @@ class ElementMeter:
         """
         if isinstance(spec, SystolicSpec) and spec.operations > 1:
             raise AxhwError(f"Expected an array of one cell to trace operands through, found {spec.name}.")
-        record = characterize(spec, library=library, engine=engine, store=store, threads=threads)
-        job = SynthesisJob(
-            name=spec.name, rtlil=to_rtlil(spec.component(), name=spec.name), liberty=library.text, engine=engine
-        )
+        record = characterize(spec, flow=replace(flow, conditions=Conditions()), threads=threads)
         wire_load = record.circuit_cost.wire_load
-        cells = library.cells
+        cells, conditions = flow.library.cells, flow.conditions
+        separate = flow.store.synthesise(breakdown_job(flow.job(spec))).netlist
 
         whole = Meter.of(record.netlist, library=cells, conditions=conditions, wire_load=wire_load)
-        apart = Meter.of(
-            store.synthesise(breakdown_job(job)).netlist, library=cells, conditions=conditions, wire_load=wire_load
-        )
+        apart = Meter.of(separate, library=cells, conditions=conditions, wire_load=wire_load)
         return cls(
             record=record,
             spec=spec,

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from axhw.flow import Flow
 from axhw.hdl.registry import parse
 from axhw.measure import Conditions, measure_cost
-from axhw.store import Store
 from axhw.synth.cost import Cost
-from axhw.synth.engines import Engine
 from axhw.synth.liberty.library import CellLibrary
-from axhw.synth.libraries import LibrarySource
-from axhw.synth.synthesis import SynthesisJob, to_rtlil
 
 DESIGNS = (
     "exact",
@@ -61,14 +58,12 @@ class CostDifference:
 
 
 def compare_costs(
-    full: LibrarySource,
+    flow: Flow,
     fitted: CellLibrary,
     *,
-    engine: Engine,
-    store: Store,
     progress: Callable[[int, int, str], None] = lambda done, total, what: None,
 ) -> list[CostDifference]:
-    """Map ten multipliers with the full library and cost each netlist with both.
+    """Map ten multipliers with the full library, that of the flow, and cost each netlist with both.
 
     The ports see the same slew and load both times, the full library's defaults.
     """
@@ -76,9 +71,8 @@ def compare_costs(
     for done, text in enumerate(DESIGNS):
         spec = parse(text)
         progress(done, len(DESIGNS), spec.name)
-        rtlil = to_rtlil(spec.component(), name=spec.name)
-        synthesis = store.synthesise(SynthesisJob(name=spec.name, rtlil=rtlil, liberty=full.text, engine=engine))
-        cost = measure_cost(spec, synthesis, library=full.cells, conditions=Conditions())
+        synthesis = flow.store.synthesise(flow.job(spec))
+        cost = measure_cost(spec, synthesis, library=flow.library.cells, conditions=Conditions())
         same = Conditions(input_slew_ns=cost.input_slew_ns, output_load_ff=cost.output_load_ff)
         differences.append(
             CostDifference(

@@ -9,15 +9,14 @@ from typing import Any
 
 from axhw.characterize import characterize
 from axhw.errors import AxhwError
+from axhw.flow import Flow
 from axhw.hdl.families.evoapprox import CIRCUITS, EvoApproxSpec
 from axhw.hdl.grid import expand
 from axhw.hdl.registry import FAMILIES, DesignSpec, parse
 from axhw.hdl.spec import MultiplierSpec
 from axhw.library.catalogue import Catalogue
-from axhw.measure import Conditions
 from axhw.record import DesignRecord
 from axhw.store import Store, UnknownDesignError
-from axhw.synth.engines import Engine
 from axhw.synth.libraries import LibrarySource
 from axhw.synth.synthesis import Synthesis
 
@@ -40,26 +39,15 @@ class NamedMultiplier:
     def name(self) -> str:
         return self.spec.name
 
-    def measured(
-        self,
-        *,
-        library: LibrarySource,
-        engine: Engine,
-        store: Store,
-        conditions: Conditions | None = None,
-        **options: Any,
-    ) -> DesignRecord:
-        """Its record on a library under some conditions, made where it is not there.
+    def measured(self, flow: Flow, **options: Any) -> DesignRecord:
+        """Its record by a flow, made where it is not there.
 
         The mapped netlist that an imported design came with is taken again on the library that it is for.
         """
         return characterize(
             self.spec,
-            library=library,
-            engine=engine,
-            store=store,
-            conditions=conditions,
-            mapping=_own_cells(self.record, library),
+            flow=flow,
+            mapping=_own_cells(self.record, flow.library),
             imported=None if self.record is None else _origin(self.record),
             **options,
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,9 +10,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from axhw import __version__
 from axhw.breakdown import Breakdown
 from axhw.errors import AxhwError
 from axhw.hdl.registry import DesignSpec, describe, restore
@@ -22,6 +18,7 @@ from axhw.proof import Proof, Verification
 from axhw.sim.metrics import ErrorMetrics
 from axhw.sim.product_table import ProductTable
 from axhw.store import Entry
+from axhw.stored_design import StoredDesign, reading
 from axhw.synth.cost import Cost
 from axhw.synth.netlist import Netlist
 
@@ -53,7 +50,7 @@ class Provenance:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class DesignRecord:
+class DesignRecord(StoredDesign):
     """A design with everything measured about it.
 
     Attributes
@@ -124,21 +121,12 @@ class DesignRecord:
         """
         if self.verification.table_sha256 is None:
             return None
-        try:
-            values = np.lib.format.read_array(io.BytesIO(self.read("lut.npy")), allow_pickle=False)
-        except ValueError as error:
-            raise self._damaged("lut.npy", "no array") from error
-        table = ProductTable(
-            values=values,
-            width=self.multiplier.width,
-            signed=self.multiplier.signed,
-            name=self.multiplier.name,
-            source=describe(self.multiplier),
+        return self.proved_table(
+            "lut.npy",
+            self.multiplier,
+            sha256=self.verification.table_sha256,
             netlist_sha256=self.verification.netlist_sha256,
         )
-        if table.sha256 != self.verification.table_sha256:
-            raise self._damaged("lut.npy", "values that were not proved")
-        return table
 
     @cached_property
     def netlist(self) -> Netlist:
@@ -153,30 +141,11 @@ class DesignRecord:
         try:
             document = json.loads(self.read("netlist.json"))
         except ValueError as error:
-            raise self._damaged("netlist.json", "no JSON document") from error
+            raise self.damaged("netlist.json", "no JSON document") from error
         netlist = Netlist.from_yosys(document, top=self.name)
         if netlist.sha256 != self.verification.netlist_sha256:
-            raise self._damaged("netlist.json", "gates that were not proved")
+            raise self.damaged("netlist.json", "gates that were not proved")
         return netlist
-
-    def read(self, name: str) -> bytes:
-        """One of the files.
-
-        Raises
-        ------
-        AxhwError
-            If it cannot be read.
-        """
-        try:
-            return (self.folder / name).read_bytes()
-        except OSError as error:
-            raise self._damaged(name, error.strerror or str(error)) from error
-
-    def _damaged(self, file: str, found: str) -> AxhwError:
-        return AxhwError(
-            f"Expected {file} of {self.name} in {self.folder}, found {found}: remove that folder and make the design "
-            "again."
-        )
 
     def summary(self) -> dict[str, Any]:
         """The figures people ask for first, flat: what ``axhw gen --json`` and multipliers.csv hold."""
@@ -228,7 +197,7 @@ class DesignRecord:
             If its document holds other figures, as that of another version of axhw may.
         """
         document: Mapping[str, Any] = entry.document
-        try:
+        with reading(entry.folder):
             return cls(
                 key=entry.key,
                 folder=entry.folder,
@@ -241,11 +210,6 @@ class DesignRecord:
                 provenance=Provenance(**document["provenance"]),
                 document=document,
             )
-        except (KeyError, TypeError) as error:
-            raise AxhwError(
-                f"Expected design.json in {entry.folder} to hold what axhw {__version__} writes, found {error}: remove "
-                "that folder and make the design again."
-            ) from error
 
 
 def document_of(

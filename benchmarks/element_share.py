@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 from axhw.characterize import characterize
+from axhw.flow import Flow
 from axhw.hdl.registry import create_element, parse
 from axhw.record import DesignRecord
 from axhw.store import Store
@@ -51,7 +52,7 @@ def compare(library: LibrarySource, store: Store) -> None:
         for text in MULTIPLIERS:
             multiplier = parse(text)
             spec = multiplier if level == "multiplier" else create_element(level, multiplier, {})
-            record = characterize(spec, library=library, store=store)
+            record = characterize(spec, flow=Flow.of(library=library, store=store))
             if baseline is None:
                 baseline = record
                 cost = record.cost

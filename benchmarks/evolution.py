@@ -26,6 +26,7 @@ from axhw.evolve.problem import Objective, Problem
 from axhw.evolve.search import Search, Settings
 from axhw.evolve.search_kernels import assess
 from axhw.evolve.seeds import seed_circuit
+from axhw.flow import Flow
 from axhw.hdl.gates import GateNetlist
 from axhw.hdl.registry import parse
 from axhw.sim.block_rows import BLOCK_WORDS, load, store
@@ -57,7 +58,7 @@ def main() -> None:
     """Print the report."""
     library = load_library(DEFAULT)
     with tempfile.TemporaryDirectory() as folder:
-        record = characterize(parse(SEED), library=library, store=Store(Path(folder)))
+        record = characterize(parse(SEED), flow=Flow.of(library=library, store=Store(Path(folder))))
         circuit = seed_circuit(record, library.cells)
     costs = GateCosts.of(library.cells)
     print(INTRODUCTION.format(seed=SEED, library=DEFAULT, gates=len(circuit.gates), repeats=REPEATS))

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from axhw.analog.technology import SCALED_TO_14_NM
+from axhw.flow import Flow
 from axhw.hdl.pe.crossbar_group import CrossbarGroupSpec, Place
 from axhw.hdl.pe.go_cache import GoCacheSpec
 from axhw.hdl.registry import parse
@@ -113,7 +114,7 @@ def digital() -> Iterator[tuple[str, ...]]:
 def sharing(place: Place, store: Store) -> Iterator[tuple[str, ...]]:
     """A row for each size of groups, and figures that are committed."""
     spec = CrossbarGroupSpec(multiplier=parse("exact"), multiply_in=place)
-    for row in measure_sharing(spec, store=store).rows():
+    for row in measure_sharing(spec, flow=Flow.of(store=store)).rows():
         if place == "periphery" and round(row["area_um2"]) != GROUPS[row["crossbars"]].area_um2:
             raise SystemExit(f"Committed figures of {row['name']} are others than measured ones.")
         yield (
@@ -132,7 +133,7 @@ def sharing(place: Place, store: Store) -> Iterator[tuple[str, ...]]:
 def units(store: Store) -> Iterator[tuple[str, ...]]:
     """Committed and measured figures."""
     spec = CrossbarGroupSpec(multiplier=parse("exact:width=4"), rows=1, columns=1, multiply_in="periphery")
-    for group in measure_sharing(spec, store=store).groups:
+    for group in measure_sharing(spec, flow=Flow.of(store=store)).groups:
         part, unit = group.parts["scheduler"], SCHEDULERS[group.crossbars]
         yield (
             f"scheduler of {group.crossbars}",
@@ -141,7 +142,7 @@ def units(store: Store) -> Iterator[tuple[str, ...]]:
             *(f"{value:.2f}" for value in (unit.period_ns, group.period_ns)),
         )
     for kept in (4, 8):
-        cost = go_cache_cost(GoCacheSpec(experts=16, kept=kept), store=store)
+        cost = go_cache_cost(GoCacheSpec(experts=16, kept=kept), flow=Flow.of(store=store))
         own = go_cache_unit(experts=16, kept=kept)
         yield (
             cost.name,

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from axhw.characterize import characterize
+from axhw.flow import Flow
 from axhw.hdl.families.evoapprox import CIRCUITS, RELEASE, EvoApproxSpec
 from axhw.report.render import to_png
 from axhw.report.style import MUTED, PAPER, design_style, figure_style
@@ -92,7 +93,7 @@ def measure(path: str, tree: str, adder: str, store: Store) -> Run:
     library = load_library(path)
     paths = {}
     for name, spec in specs.items():
-        netlist = characterize(spec, library=library, store=store).netlist
+        netlist = characterize(spec, flow=Flow.of(library=library, store=store)).netlist
         paths[name] = [point for point in analyze_timing(netlist, library.cells).critical_path if point.cell]
     first = figures.iloc[0]
     return Run(

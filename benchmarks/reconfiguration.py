@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from axhw.characterize import characterize
+from axhw.flow import Flow
 from axhw.hdl.configurable import ConfigurableRoupSpec
 from axhw.hdl.families.roup import RoupSpec
 from axhw.hdl.mixed import parse_modes
@@ -58,7 +59,7 @@ def main() -> None:
 def _overhead(text: str, store: Store, *, element: bool) -> Overhead:
     modes = parse_modes(text, RoupSpec())
     spec = ConfigurableMacSpec(multiplier=modes[0], others=modes[1:]) if element else ConfigurableRoupSpec(modes=modes)
-    return overhead(spec, store=store)
+    return overhead(spec, flow=Flow.of(store=store))
 
 
 def _totals(found: Overhead) -> tuple[str, ...]:
@@ -97,7 +98,7 @@ def _modes(found: list[Overhead]) -> Iterator[tuple[str, ...]]:
 def _arrays(store: Store) -> Iterator[tuple[str, ...]]:
     """The mixed array by type of column, then the arrays of one type."""
     columns = tuple(parse(text) for text in COLUMNS)
-    mixed = characterize_mixed(MixedSystolicSpec.of(columns), store=store)
+    mixed = characterize_mixed(MixedSystolicSpec.of(columns), flow=Flow.of(store=store))
     (cost,) = mixed.costs
     (parts,) = mixed.breakdowns
     yield (
@@ -110,7 +111,7 @@ def _arrays(store: Store) -> Iterator[tuple[str, ...]]:
     for multiplier, way in zip(mixed.multipliers, mixed.ways):
         yield f"its columns of `{multiplier.name}`", "", "", f"{way.energy_fj:,.0f}", f"{way.multiplier_fj:,.0f}"
     for multiplier in mixed.multipliers:
-        record = characterize(SystolicSpec(multiplier=multiplier), store=store)
+        record = characterize(SystolicSpec(multiplier=multiplier), flow=Flow.of(store=store))
         own, breakdown = record.circuit_cost, record.breakdown
         spent = "" if breakdown is None else f"{breakdown.energy_fj['multiplier']:,.0f}"
         yield f"`{record.name}`", f"{own.area_um2:,.0f}", f"{own.delay_ns:.2f}", f"{own.energy_fj:,.0f}", spent

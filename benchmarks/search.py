@@ -17,6 +17,7 @@ import pandas as pd
 
 from axhw.characterize import characterize
 from axhw.evaluation import COMPENSATION_IMAGES, Bench
+from axhw.flow import Flow
 from axhw.hdl.grid import expand_all
 from axhw.nn.assignment import Tables
 from axhw.nn.compensation import compensated
@@ -121,7 +122,7 @@ def _runs(evaluations: int) -> Iterator[Run]:
     with scratch_store() as store:
         library = load_library(DEFAULT)
         summaries(specs, DEFAULT, store)
-        palette = Palette.of([characterize(spec, library=library, store=store) for spec in specs])
+        palette = Palette.of([characterize(spec, flow=Flow.of(library=library, store=store)) for spec in specs])
         bench = Bench.load(model=MODEL, data=DATA)
         for compensate in (None, "affine"):
             workbench = Workbench(bench=bench, palette=palette)

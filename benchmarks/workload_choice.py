@@ -18,9 +18,9 @@ from axhw.evolve.limits import Limits
 from axhw.evolve.problem import Problem
 from axhw.evolve.search import Search, Settings
 from axhw.evolve.seeds import seed_circuit
-from axhw.evolve.winners import Flow, measure_winners
+from axhw.evolve.winners import measure_winners
+from axhw.flow import Flow
 from axhw.library.archive import Archive
-from axhw.measure import Conditions
 from axhw.nn.histograms import operand_histograms
 from axhw.record import DesignRecord
 from axhw.search.assignment import Assignment
@@ -28,7 +28,6 @@ from axhw.search.choice import PAIRS_PCT, Budget, LayerChoice, choose_by_operand
 from axhw.search.evaluation import evaluate_assignment
 from axhw.search.palette import Palette
 from axhw.store import Store
-from axhw.synth.engines import find_engine
 from axhw.synth.libraries import DEFAULT, load_library
 from benchmarks.markdown import table
 
@@ -105,7 +104,7 @@ def _evolved(palette: Palette, histograms: dict, multiplications: dict, store: S
         counts = histograms[choice.layer].astype(np.float64)
         budget = Budget(error_pct=choice.uniform_wmed_pct * (1 + 1e-9))
         (best,) = choose_by_operands(palette, {choice.layer: counts}, multiplications, budget)
-        begin = characterize(palette.records[best.by_operands].multiplier, store=store)
+        begin = characterize(palette.records[best.by_operands].multiplier, flow=Flow.of(store=store))
         limits = Limits(width=8, metric="wmed", ladder=(choice.uniform_wmed_pct / PAIRS_PCT,))
         problem = Problem(
             width=8,
@@ -117,7 +116,7 @@ def _evolved(palette: Palette, histograms: dict, multiplications: dict, store: S
         )
         search = Search(problem, limits, seed_circuit(begin, library.cells), Settings(islands=2, seed=1))
         search.run(evaluations=EVALUATIONS, threads=2)
-        flow = Flow(library=library, engine=find_engine(), store=store, conditions=Conditions())
+        flow = Flow.of(library=library, store=store)
         winners = measure_winners(search.found(), begin, limits=limits, objective="energy", flow=flow, histogram=counts)
         winner = winners[-1].record
         energies = [record.circuit_cost.energy_fj for record in (plain, begin, winner)]

@@ -13,6 +13,7 @@ import numpy as np
 
 from axhw.characterize import characterize
 from axhw.evaluation import Bench
+from axhw.flow import Flow
 from axhw.hdl.registry import parse
 from axhw.hdl.spec import MultiplierSpec
 from axhw.measure import Conditions
@@ -81,7 +82,7 @@ def main() -> None:
 
 
 def _record(text: str, library: LibrarySource, store: Store) -> DesignRecord:
-    return characterize(parse(text), library=library, store=store, conditions=CONDITIONS)
+    return characterize(parse(text), flow=Flow.of(library=library, store=store, conditions=CONDITIONS))
 
 
 def _orders(

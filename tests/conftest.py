@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from axhw.characterize import characterize
+from axhw.flow import Flow
 from axhw.hdl.registry import create_element, parse
 from axhw.nn.graph import Graph
 from axhw.record import DesignRecord
@@ -73,6 +74,6 @@ def characterized(store: Store) -> Callable[..., DesignRecord]:
     def make(text: str, element: str | None = None, **parameters: object) -> DesignRecord:
         multiplier = parse(text)
         spec = multiplier if element is None else create_element(element, multiplier, parameters)
-        return characterize(spec, library=library, store=store)
+        return characterize(spec, flow=Flow.of(library=library, store=store))
 
     return make

@@ -14,6 +14,7 @@ from axhw import __version__
 from axhw import characterize as module
 from axhw.characterize import characterize, code_digest
 from axhw.errors import AxhwError, VerificationError
+from axhw.flow import Flow
 from axhw.hdl.families.exact import ExactSpec
 from axhw.hdl.registry import create_element, parse
 from axhw.hdl.spec import IntegerArray
@@ -143,7 +144,7 @@ def test_wide_operands_are_proved_formally(characterized: Characterized) -> None
 
 def test_the_second_call_reads_the_store(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     spec, stages = parse("exact:width=4,tree=wallace"), list[str]()
-    first = characterize(spec, store=store, stage=stages.append)
+    first = characterize(spec, flow=Flow.of(store=store), stage=stages.append)
     assert stages == ["elaborate", "synthesise", "prove", "cost", "store"]
     no_synthesis(monkeypatch)
     monkeypatch.setattr(module, "prove", None)
@@ -161,14 +162,14 @@ def test_everything_that_matters_is_in_the_key(
 ) -> None:
     spec, first = parse("exact:width=4"), characterized("exact:width=4")
     no_synthesis(monkeypatch)
-    again = characterize(parse("exact:width=4,tree=dadda"), store=store, conditions=Conditions())
+    again = characterize(parse("exact:width=4,tree=dadda"), flow=Flow.of(store=store, conditions=Conditions()))
     assert again.key == first.key, "the default of a parameter, and default conditions, spelt out"
     others = [
-        characterize(spec, store=store, conditions=conditions)
+        characterize(spec, flow=Flow.of(store=store, conditions=conditions))
         for conditions in (Conditions(seed=2), Conditions(pairs=64), Conditions(output_load_ff=1.0))
     ]
     monkeypatch.setattr(module, "code_digest", lambda: "other code")
-    others.append(characterize(spec, store=store))
+    others.append(characterize(spec, flow=Flow.of(store=store)))
     assert others[-1].provenance.code_sha256 == "other code"
     assert others[-1].cost == first.cost
     assert len({first.key, *(record.key for record in others)}) == 5
@@ -180,7 +181,7 @@ def test_everything_that_matters_is_in_the_key(
 def test_the_library_is_in_the_key(characterized: Characterized, store: Store) -> None:
     library = load_library(DEFAULT)
     longer = dataclasses.replace(library, text=f"{library.text}\n/* the end */\n")
-    record = characterize(parse("exact:width=4"), library=longer, store=store)
+    record = characterize(parse("exact:width=4"), flow=Flow.of(library=longer, store=store))
     assert record.key != characterized("exact:width=4").key
     assert record.netlist.sha256 == characterized("exact:width=4").netlist.sha256
 
@@ -203,11 +204,11 @@ def test_a_wrong_design_is_no_record(tmp_path: Path, element: str | None) -> Non
     store, spec = Store(tmp_path), WrongExact(width=4)
     design = spec if element is None else create_element(element, spec, {})
     with pytest.raises(VerificationError, match=r"^Expected exact4s.* to (equal its golden|follow its cycle) model,"):
-        characterize(design, store=store)
+        characterize(design, flow=Flow.of(store=store))
     assert list(store.designs()) == []
 
 
 def test_a_store_that_cannot_be_written_to(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(AxhwError, match=r"^Expected to write into the store .*, found .*: set AXHW_STORE"):
-        characterize(parse("exact:width=4"), store=Store(tmp_path / "file" / "store"))
+        characterize(parse("exact:width=4"), flow=Flow.of(store=Store(tmp_path / "file" / "store")))

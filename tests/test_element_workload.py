@@ -9,6 +9,7 @@ import pytest
 
 from axhw.element_workload import ElementMeter, LayerProducts, TracedElement
 from axhw.errors import AxhwError
+from axhw.flow import Flow
 from axhw.hdl.pe.mac import MacSpec
 from axhw.hdl.pe.systolic import SystolicSpec
 from axhw.hdl.registry import parse
@@ -17,7 +18,6 @@ from axhw.measure import Conditions
 from axhw.record import DesignRecord
 from axhw.sim.clocked import run_clocked
 from axhw.store import Store
-from axhw.synth.engines import find_engine
 from axhw.synth.libraries import DEFAULT, load_library
 from axhw.workload import RUN, LayerOperands, workload_energy
 
@@ -62,7 +62,7 @@ def products(characterized: Characterized) -> LayerProducts:
 @pytest.fixture(scope="module")
 def meter(store: Store) -> Callable[[TracedElement], ElementMeter]:
     def make(spec: TracedElement) -> ElementMeter:
-        return ElementMeter.of(spec, library=LIBRARY, engine=find_engine(), store=store, conditions=CONDITIONS)
+        return ElementMeter.of(spec, Flow.of(library=LIBRARY, store=store, conditions=CONDITIONS))
 
     return make
 

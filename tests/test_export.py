@@ -18,6 +18,7 @@ from axhw import __version__
 from axhw.characterize import characterize
 from axhw.errors import AxhwError
 from axhw.export import CSV_VERSION, export_designs, write_design
+from axhw.flow import Flow
 from axhw.hdl.registry import parse
 from axhw.record import DesignRecord
 from axhw.sim.table_files import load_table
@@ -162,7 +163,7 @@ def test_one_multiplier_on_two_libraries_has_one_table(records: list[DesignRecor
 
 def test_two_tables_of_one_name_are_refused(records: list[DesignRecord], tmp_path: Path) -> None:
     # As if the family's formula had changed between two records.
-    other = characterize(parse("bam:width=4,v=3"), store=Store(tmp_path / "store"))
+    other = characterize(parse("bam:width=4,v=3"), flow=Flow.of(store=Store(tmp_path / "store")))
     object.__setattr__(other, "spec", records[1].spec)
     with pytest.raises(
         AxhwError, match=r"^Expected one table for designs of the name exact4s, found two in the store:"

@@ -7,9 +7,9 @@ import pytest
 
 from axhw import fit_check
 from axhw.fit_check import DESIGNS, CostDifference, compare_costs
+from axhw.flow import Flow
 from axhw.hdl.registry import parse
 from axhw.store import Store
-from axhw.synth.engines import find_engine
 from axhw.synth.liberty.library import Cell, CellLibrary
 from axhw.synth.libraries import DEFAULT, LibrarySource, load_library
 
@@ -23,7 +23,7 @@ def few_designs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def compare(full: LibrarySource, fitted: CellLibrary, store: Store) -> list[CostDifference]:
-    return compare_costs(full, fitted, engine=find_engine(), store=store)
+    return compare_costs(Flow.of(library=full, store=store), fitted)
 
 
 def scaled(library: CellLibrary, *, area: float, leakage: float) -> CellLibrary:
@@ -46,9 +46,7 @@ def test_the_designs_are_ten_different_ones() -> None:
 def test_a_library_equals_itself(store: Store) -> None:
     library = load_library(DEFAULT)
     steps = []
-    differences = compare_costs(
-        library, library.cells, engine=find_engine(), store=store, progress=lambda *step: steps.append(step)
-    )
+    differences = compare_costs(Flow.of(store=store), library.cells, progress=lambda *step: steps.append(step))
     assert steps == [(0, 2, "exact4s"), (1, 2, "roup8s_p4_r0")]
     assert [row.name for row in differences] == ["exact4s", "roup8s_p4_r0"]
     for row in differences:

@@ -6,12 +6,11 @@ from pathlib import Path
 import pytest
 
 from axhw.errors import AxhwError
+from axhw.flow import Flow
 from axhw.hdl.registry import parse
 from axhw.lookup import named_design, named_multiplier, named_multipliers, stored_design
 from axhw.record import DesignRecord
 from axhw.store import Store
-from axhw.synth.engines import find_engine
-from axhw.synth.libraries import DEFAULT, load_library
 
 Characterized = Callable[..., DesignRecord]
 
@@ -29,9 +28,7 @@ def test_families_and_designs_are_found_alike(characterized: Characterized, stor
 
 def test_a_named_design_is_measured_as_it_was(characterized: Characterized, store: Store) -> None:
     record = characterized("roup:width=4,p=1,r=2")
-    again = named_multiplier(record.name, store).measured(
-        library=load_library(DEFAULT), engine=find_engine(), store=store
-    )
+    again = named_multiplier(record.name, store).measured(Flow.of(store=store))
     assert again.key == record.key
 
 

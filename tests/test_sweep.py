@@ -13,6 +13,7 @@ import pytest
 
 from axhw.characterize import characterize
 from axhw.errors import AxhwError, VerificationError
+from axhw.flow import Flow
 from axhw.hdl.grid import expand
 from axhw.hdl.registry import DesignSpec, create_element, parse
 from axhw.measure import Conditions
@@ -62,7 +63,7 @@ def test_worker_processes_make_what_one_process_makes(tmp_path: Path) -> None:
     made = outcomes_of(run_local(specs, setup_of(tmp_path / "a"), jobs=2), specs)
     assert [outcome.state for outcome in made] == ["made"] * 5
     for spec, outcome in zip(specs, made):
-        alone = characterize(spec, store=Store(tmp_path / "b"), conditions=CONDITIONS)
+        alone = characterize(spec, flow=Flow.of(store=Store(tmp_path / "b"), conditions=CONDITIONS))
         assert outcome.summary == alone.summary()
         assert set(outcome.seconds) >= {"setup", "elaborate", "synthesise", "prove", "cost", "store"}
     check_store(tmp_path / "a", specs)

@@ -26,12 +26,10 @@ from axhw.analog.converters import FloatArray
 from axhw.analog.technology import MEASURED, Technology
 from axhw.characterize import characterize
 from axhw.errors import AxhwError
+from axhw.flow import Flow
 from axhw.hdl.pe.systolic import SystolicSpec
 from axhw.lookup import NamedMultiplier
 from axhw.moe.arrays import Array
-from axhw.store import Store
-from axhw.synth.engines import Engine
-from axhw.synth.libraries import LibrarySource
 
 _NJ_PER_FJ = 1e-6
 _MM2_PER_UM2 = 1e-6
@@ -149,9 +147,7 @@ class ArrayPool:
         rows: int = 4,
         columns: int = 4,
         count: int,
-        library: LibrarySource,
-        engine: Engine,
-        store: Store,
+        flow: Flow,
         technology: Technology = MEASURED,
     ) -> ArrayPool:
         """Arrays of a multiplier, exact or approximate, from the store or synthesised, proved and measured.
@@ -165,7 +161,7 @@ class ArrayPool:
         if not (spec.signed and spec.width == 8):
             raise AxhwError(f"Expected a signed 8-bit multiplier for arrays of experts, found {spec.name}.")
         systolic = SystolicSpec(multiplier=spec, rows=rows, columns=columns)
-        record = characterize(systolic, library=library, engine=engine, store=store)
+        record = characterize(systolic, flow=flow)
         return cls(array=Array.of(record), count=count, technology=technology)
 
     @property

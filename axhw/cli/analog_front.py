@@ -36,12 +36,10 @@ from axhw.cli.tables import plain_table, stdout
 from axhw.errors import AxhwError
 from axhw.evaluation import eight_bit_table, write_rows
 from axhw.files import output_folder, replacing
+from axhw.flow import Flow
 from axhw.hdl.pe.systolic import MAX_SIDE
 from axhw.lookup import NamedMultiplier, named_multipliers
 from axhw.moe.evaluation import circuit_name
-from axhw.store import Store
-from axhw.synth.engines import Engine, find_engine
-from axhw.synth.libraries import LibrarySource, load_library
 
 _EXACT = "exact"
 _SCALED_LIBRARY = "sg13g2"
@@ -159,8 +157,8 @@ def command(
         budget = Budget(energy_nj=energy_budget, tokens_per_s=tokens_per_s)
     chip = programming(noise, magnitude, seconds=seconds, compensate=compensate)
     scaled = _technology(technology, library)
-    store = Store.default()
-    named = named_multipliers([_EXACT, *multipliers], store)
+    flow = Flow.of(library=library, engine=engine)
+    named = named_multipliers([_EXACT, *multipliers], flow.store)
     bench = Bench.load(
         model=model,
         text=text,
@@ -180,9 +178,7 @@ def command(
             tiles=tiles,
             memory={"sram": SRAM, "none": FREE, "dram": dram(channels)}[memory],
             technology=scaled,
-            library=load_library(library),
-            engine=find_engine(engine),
-            store=store,
+            flow=flow,
             report=report,
         )
         report(0, 1, "calibration")
@@ -253,24 +249,20 @@ def _designs(
     tiles: TileSpec,
     memory: MemoryCosts,
     technology: Technology,
-    library: LibrarySource,
-    engine: Engine,
-    store: Store,
+    flow: Flow,
     report: Progress,
 ) -> list[Design]:
     """The multipliers with arrays, the exact one first."""
     designs: list[Design] = []
     for done, each in enumerate(named):
         report(done, len(named), f"arrays of {each.name}")
-        record = each.measured(library=library, engine=engine, store=store)
+        record = each.measured(flow)
         pool = ArrayPool.measured(
             each,
             rows=rows,
             columns=columns,
             count=count,
-            library=library,
-            engine=engine,
-            store=store,
+            flow=flow,
             technology=technology,
         )
         dense = designs[0].machine.arrays if designs else pool

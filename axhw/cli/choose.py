@@ -14,15 +14,13 @@ from axhw.cli.search import expanded
 from axhw.cli.tables import plain_table, stdout
 from axhw.evaluation import Bench
 from axhw.files import output_folder
+from axhw.flow import Flow
 from axhw.hdl.registry import parse
 from axhw.lookup import NamedMultiplier, named_multipliers
 from axhw.nn.histograms import operand_histograms
 from axhw.search.assignment import Assignment
 from axhw.search.choice import Budget, LayerChoice, choose_by_operands, mean_energy_fj
 from axhw.search.palette import Palette
-from axhw.store import Store
-from axhw.synth.engines import find_engine
-from axhw.synth.libraries import load_library
 
 # Of the train split.
 _IMAGES = 64
@@ -70,15 +68,15 @@ def command(
     """
     budget = Budget(energy_fj=max_energy_fj, error_pct=max_error_pct)
     folder = None if out is None else output_folder(out)
-    source, yosys, store = load_library(library), find_engine(engine), Store.default()
-    named = named_multipliers(expanded(multipliers, store, source.cells.name), store)
+    flow = Flow.of(library=library, engine=engine)
+    named = named_multipliers(expanded(multipliers, flow.store, flow.library.cells.name), flow.store)
     exact = NamedMultiplier(spec=parse("exact", signed=named[0].spec.signed))
     bench = Bench.load(model=model, data=data, root=data_dir)
     with progress() as report:
         records = []
         for done, multiplier in enumerate([exact, *named]):
             report(done, len(named) + 1, f"design {multiplier.name}")
-            records.append(multiplier.measured(library=source, engine=yosys, store=store))
+            records.append(multiplier.measured(flow))
         palette = Palette.of(records)
         report(0, 1, "operands of the layers")
         network = bench.quantized(signed=palette.signed)

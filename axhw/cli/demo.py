@@ -10,9 +10,8 @@ from axhw.cli.options import engine_option, json_option, library_option, print_j
 from axhw.cli.tables import plain_table, stdout
 from axhw.demo import run_demo
 from axhw.evaluation import evaluation_row
-from axhw.store import Store
-from axhw.synth.engines import find_engine
-from axhw.synth.libraries import DEFAULT, library_files, load_library
+from axhw.flow import Flow
+from axhw.synth.libraries import DEFAULT, library_files
 
 
 @click.command("demo")
@@ -24,14 +23,11 @@ from axhw.synth.libraries import DEFAULT, library_files, load_library
 @json_option
 def command(out: Path, library: str, engine: str | None, as_json: bool) -> None:
     """Generate and prove five multipliers, run a network with each, and write an HTML report."""
-    source, yosys = load_library(library), find_engine(engine)
     options = [f"--library {file}" for file in library_files(library)] if library != DEFAULT else []
     options += [f"--engine {engine}"] if engine is not None else []
     shown = " ".join(["axhw demo", *options])
     with progress() as report:
-        designs, files = run_demo(
-            out, library=source, engine=yosys, store=Store.default(), command=shown, progress=report
-        )
+        designs, files = run_demo(out, flow=Flow.of(library=library, engine=engine), command=shown, progress=report)
     if as_json:
         rows = [design.record.summary() | evaluation_row(design.record, design.evaluation) for design in designs]
         print_json({"designs": rows, "files": [str(path) for path in files]})

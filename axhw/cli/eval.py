@@ -26,6 +26,7 @@ from axhw.cli.tables import plain_table, stdout
 from axhw.errors import AxhwError
 from axhw.evaluation import EVALUATION_CSV, SENSITIVITY_CSV, Bench, evaluation_row, select_layers, write_rows
 from axhw.files import output_folder
+from axhw.flow import Flow
 from axhw.hdl.registry import parse
 from axhw.index import Index
 from axhw.library.catalogue import Catalogue
@@ -40,8 +41,6 @@ from axhw.search.sites import filter_sensitivities
 from axhw.selection import choose, flat_row
 from axhw.sensitivity import layer_sensitivities, sensitivity_row
 from axhw.store import Store
-from axhw.synth.engines import find_engine
-from axhw.synth.libraries import load_library
 
 
 @click.command("eval")
@@ -137,7 +136,7 @@ def command(
         raise AxhwError("Expected --multiplier without --assignment and --sweep, found both: evaluate them one by one.")
     # Read before any work.
     loaded = {path: Assignment.load(path) for path in assignments}
-    source, yosys, store = load_library(library), find_engine(engine), Store.default()
+    flow = Flow.of(library=library, engine=engine)
     folder = None if out is None else output_folder(out)
     bench = Bench.load(
         model=model, data=data, root=data_dir, images=images, calibration=Calibration(method=calibration)
@@ -146,7 +145,7 @@ def command(
     gates = bool(bench.graph.gate_nodes)
 
     def make(multiplier: NamedMultiplier) -> DesignRecord:
-        return multiplier.measured(library=source, engine=yosys, store=store)
+        return multiplier.measured(flow)
 
     def exact_energy_fj(signed: bool) -> float:
         return make(NamedMultiplier(spec=parse("exact", signed=signed))).circuit_cost.energy_fj
@@ -162,9 +161,13 @@ def command(
     if assignments:
         designs = {}
     elif sweep:
-        designs = {record.name: partial(_itself, record) for record in _stored(store, where, source.cells.name)}
+        designs = {
+            record.name: partial(_itself, record) for record in _stored(flow.store, where, flow.library.cells.name)
+        }
     else:
-        designs = {multiplier.name: partial(make, multiplier) for multiplier in named_multipliers(multipliers, store)}
+        designs = {
+            multiplier.name: partial(make, multiplier) for multiplier in named_multipliers(multipliers, flow.store)
+        }
     rows: list[dict[str, Any]] = []
     layer_rows: list[dict[str, Any]] = []
     filter_rows: list[dict[str, Any]] = []

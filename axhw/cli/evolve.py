@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +24,15 @@ from axhw.evolve.histogram import read_histogram
 from axhw.evolve.problem import OBJECTIVES, Objective, Problem
 from axhw.evolve.search import Progress, Search, Settings
 from axhw.evolve.seeds import seed_circuit
-from axhw.evolve.winners import Flow, Winner, measure_winners, unit
+from axhw.evolve.winners import Winner, measure_winners, unit
 from axhw.files import output_folder, replacing
+from axhw.flow import Flow
 from axhw.lookup import named_multiplier
 from axhw.measure import Conditions
 from axhw.proof import ENUMERATED_WIDTH
 from axhw.record import DesignRecord
 from axhw.sim.metrics import FloatArray
-from axhw.store import Store
 from axhw.sweep.local import processors
-from axhw.synth.engines import find_engine
-from axhw.synth.libraries import load_library
 
 FRONT = "front.json"
 
@@ -129,12 +127,12 @@ def command(
     axhw evolve --max-mae-pct 0.01..1 --max-wce-pct 5 --evaluations 5M --out front
     axhw evolve --seed-design roup:p=0,r=4 --max-wmed-pct 0.05 --layer conv1 --out conv1
     """
-    store, source, yosys = Store.default(), load_library(library), find_engine(engine)
-    named = named_multiplier(seed_design, store)
+    flow = Flow.of(library=library, engine=engine)
+    named = named_multiplier(seed_design, flow.store)
     width = named.spec.width
     limited = limits_from_options(limits, width=width)
     # The worst case of a sample is none: where limits need it, the winners are measured over all pairs.
-    conditions = Conditions(all_pairs="wce" in limited.limited and width > ENUMERATED_WIDTH)
+    flow = replace(flow, conditions=Conditions(all_pairs="wce" in limited.limited and width > ENUMERATED_WIDTH))
     settings = Settings(islands=islands, seed=seed, offspring=offspring, mutations=mutations, epoch=epoch)
     output_folder(out)
     if not resume and (out / checkpoint.FILE).exists():
@@ -144,12 +142,12 @@ def command(
     counts = _counts(histogram, layer, model, data, width=width, signed=named.spec.signed)
     with progress() as report:
         report(0, 1, f"seed {named.name}")
-        begin = named.measured(library=source, engine=yosys, store=store, conditions=conditions)
-        circuit = seed_circuit(begin, source.cells)
+        begin = named.measured(flow)
+        circuit = seed_circuit(begin, flow.library.cells)
         problem = Problem(
             width=width,
             signed=named.spec.signed,
-            costs=GateCosts.of(source.cells),
+            costs=GateCosts.of(flow.library.cells),
             objective=objective,
             metrics=limited.limited,
             histogram=counts,
@@ -161,7 +159,7 @@ def command(
             "seed_design": circuit.sha256,
             "limits": {**limited.values, limited.metric: list(limited.ladder)},
             "objective": objective,
-            "library": source.cells.sha256,
+            "library": flow.library.cells.sha256,
             "histogram": None if counts is None else hashlib.sha256(counts.tobytes()).hexdigest(),
             **asdict(settings),
         }
@@ -176,7 +174,8 @@ def command(
             begin,
             limits=limited,
             objective=objective,
-            flow=Flow(library=source, engine=yosys, store=store, conditions=conditions, threads=threads),
+            flow=flow,
+            threads=threads,
             histogram=counts,
             report=report,
         )

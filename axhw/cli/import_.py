@@ -13,15 +13,13 @@ from axhw.cli.stages import Stages
 from axhw.errors import AxhwError
 from axhw.export import write_design
 from axhw.files import output_folder
+from axhw.flow import Flow
 from axhw.importer.chromosome import Dialect
 from axhw.importer.design import import_design
 from axhw.importer.ports import OperandOrder
 from axhw.importer.source import FORMATS, BitOrder, Reading
 from axhw.importer.table_file import IndexOrigin
 from axhw.measure import MIN_PAIRS, Conditions
-from axhw.store import Store
-from axhw.synth.engines import find_engine
-from axhw.synth.libraries import load_library
 
 
 @click.command("import")
@@ -120,10 +118,10 @@ def command(
         output_folder(out)
     stages = Stages()
     stages.begin("load library")
-    source, yosys, store = load_library(library), find_engine(engine), Store.default()
     conditions = Conditions(
         pairs=pairs, seed=seed, input_slew_ns=input_slew_ns, output_load_ff=output_load_ff, wire_load=wire_load
     )
+    flow = Flow.of(library=library, engine=engine, conditions=conditions)
     with stderr.status(file.name) as status:
 
         def stage(what: str) -> None:
@@ -133,12 +131,9 @@ def command(
         record = import_design(
             file,
             Reading(signed=signed, **reading),
-            library=source,
-            engine=yosys,
-            store=store,
+            flow=flow,
             name=name,
             reference=reference,
-            conditions=conditions,
             stage=stage,
             note=lambda sentence: click.echo(f"axhw: {sentence}", err=True),
         )

@@ -12,8 +12,7 @@ from axhw.cli.tables import plain_table, stdout
 from axhw.errors import AxhwError
 from axhw.files import replacing
 from axhw.fit_check import compare_costs
-from axhw.store import Store
-from axhw.synth.engines import find_engine
+from axhw.flow import Flow
 from axhw.synth.liberty.fit import fit_errors, fit_library
 from axhw.synth.liberty.reader import read_library
 from axhw.synth.liberty.writer import write_liberty
@@ -70,9 +69,7 @@ def fit(
     differences = []
     if check:
         with progress() as report:
-            differences = compare_costs(
-                source, fitted, engine=find_engine(engine), store=Store.default(), progress=report
-            )
+            differences = compare_costs(Flow.of(library=source, engine=engine), fitted, progress=report)
     if as_json:
         rows = [
             {

@@ -19,6 +19,7 @@ from axhw.cli.options import (
 from axhw.cli.tables import plain_table, print_whole, stdout
 from axhw.errors import AxhwError
 from axhw.files import output_folder, replacing
+from axhw.flow import Flow
 from axhw.hdl.configurable import ConfigurableRoupSpec
 from axhw.hdl.families.roup import RoupSpec, Rule
 from axhw.hdl.mixed import MixedSpec, parse_modes
@@ -30,9 +31,6 @@ from axhw.measure import MIN_PAIRS, Conditions
 from axhw.mixed.characterize import characterize_mixed
 from axhw.mixed.overhead import Overhead, overhead
 from axhw.mixed.record import MixedRecord
-from axhw.store import Store
-from axhw.synth.engines import find_engine
-from axhw.synth.libraries import load_library
 
 
 @click.command("mixed")
@@ -108,18 +106,16 @@ def command(
     )
     compared: Overhead | None = None
     with stderr.status(spec.name) as status:
-        flow: dict[str, Any] = {
-            "library": load_library(library),
-            "engine": find_engine(engine),
-            "store": Store.default(),
-            "conditions": conditions,
-            "stage": lambda name: status.update(f"{spec.name}: {name}"),
-        }
+        flow = Flow.of(library=library, engine=engine, conditions=conditions)
+
+        def stage(name: str) -> None:
+            status.update(f"{spec.name}: {name}")
+
         if fixed and not isinstance(spec, MixedSystolicSpec):
-            compared = overhead(spec, **flow)
+            compared = overhead(spec, flow=flow, stage=stage)
             record = compared.configurable
         else:
-            record = characterize_mixed(spec, **flow)
+            record = characterize_mixed(spec, flow=flow, stage=stage)
     document = record.summary() | (compared.summary() if compared is not None else {})
     document["files"] = {name: str(path) for name, path in _files(record, out).items()}
     if as_json:

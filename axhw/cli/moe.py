@@ -15,6 +15,7 @@ from axhw.cli.tables import plain_table, stdout
 from axhw.errors import AxhwError
 from axhw.evaluation import Bench, write_rows
 from axhw.files import output_folder, replacing
+from axhw.flow import Flow
 from axhw.hdl.families.evoapprox import CIRCUITS
 from axhw.lookup import named_multipliers
 from axhw.moe.cells import RECIPES, Cell, retrain_cells
@@ -26,9 +27,6 @@ from axhw.search.palette import Palette
 from axhw.search.result import LOSSES_PCT
 from axhw.search.run import Checkpoint
 from axhw.search.workbench import SEARCH_IMAGES, Workbench
-from axhw.store import Store
-from axhw.synth.engines import find_engine
-from axhw.synth.libraries import load_library
 from axhw.train.extra import choose_device
 
 _EVALUATION, _LOADS, _FRONTS = "moe.csv", "loads.csv", "fronts.csv"
@@ -215,14 +213,14 @@ def evaluate(
     axhw moe eval --model weights/resnet20_hard4-cifar10_jpeg.safetensors --data cifar10_jpeg -m roup:p=1,r=4
     """
     folder = None if out is None else output_folder(out)
-    source, yosys, store = load_library(library), find_engine(engine), Store.default()
-    named = named_multipliers(multipliers, store)
+    flow = Flow.of(library=library, engine=engine)
+    named = named_multipliers(multipliers, flow.store)
     rows: list[dict[str, Any]] = []
     loads: list[dict[str, Any]] = []
     with progress() as report:
         report(0, 1, "designs")
-        prices = Prices.measured(library=source, engine=yosys, store=store)
-        records = [each.measured(library=source, engine=yosys, store=store) for each in named]
+        prices = Prices.measured(flow)
+        records = [each.measured(flow) for each in named]
         for done, model in enumerate(models):
             report(done, len(models), model)
             bench = Bench.load(model=model, data=data, root=data_dir, images=images)
@@ -333,13 +331,13 @@ def search(
     axhw eval --model digits_cnn_hard2 --data digits --assignment results/expert-02.json
     """
     folder = output_folder(out)
-    source, yosys, store = load_library(library), find_engine(engine), Store.default()
+    flow = Flow.of(library=library, engine=engine)
     bench = Bench.load(model=model, data=data, root=data_dir, images=test_images)
     with progress() as report:
         report(0, 1, "designs")
-        exact = Prices.measured(library=source, engine=yosys, store=store).exact
-        named = [each for each in named_multipliers(multipliers, store) if each.spec != EXACT]
-        palette = Palette.of([exact, *(each.measured(library=source, engine=yosys, store=store) for each in named)])
+        exact = Prices.measured(flow).exact
+        named = [each for each in named_multipliers(multipliers, flow.store) if each.spec != EXACT]
+        palette = Palette.of([exact, *(each.measured(flow) for each in named)])
         workbench = Workbench(
             bench=bench,
             palette=palette,

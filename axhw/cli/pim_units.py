@@ -19,18 +19,17 @@ from axhw.cli.options import (
 )
 from axhw.cli.tables import plain_table, stdout
 from axhw.errors import AxhwError, VerificationError
+from axhw.flow import Flow
 from axhw.hdl.pe.crossbar_group import CrossbarGroupSpec, Place
 from axhw.hdl.pe.go_cache import GoCacheSpec
 from axhw.lookup import named_multiplier
 from axhw.measure import MIN_PAIRS, Conditions
-from axhw.pim.go_cache_unit import GoCacheCost, go_cache_cost, go_cache_job
+from axhw.pim.go_cache_unit import GoCacheCost, go_cache_cost
 from axhw.pim.parts import Part, dominant
 from axhw.pim.sharing import CROSSBARS, Sharing, measure_sharing, published_factor
 from axhw.sim.cosimulation import LEVELS, Check, Level, cosimulate
 from axhw.sim.simulators import SIMULATORS, find_simulator
 from axhw.store import Store
-from axhw.synth.engines import Engine, find_engine
-from axhw.synth.libraries import LibrarySource, load_library
 
 _pairs_option = click.option(
     "--pairs", type=click.IntRange(min=MIN_PAIRS), default=Conditions.pairs, show_default=True, help="For energy."
@@ -111,10 +110,7 @@ def sharing(
         found = measure_sharing(
             spec,
             crossbars=crossbars,
-            library=load_library(library),
-            engine=find_engine(engine),
-            store=store,
-            conditions=conditions,
+            flow=Flow.of(library=library, engine=engine, store=store, conditions=conditions),
             stage=status.update,
         )
     if as_json:
@@ -208,17 +204,10 @@ def go_cache(
     conditions = Conditions(
         pairs=pairs, seed=seed, input_slew_ns=input_slew_ns, output_load_ff=output_load_ff, wire_load=wire_load
     )
-    source, yosys, store = load_library(library), find_engine(engine), Store.default()
+    flow = Flow.of(library=library, engine=engine, conditions=conditions)
     with stderr.status(spec.name) as status:
-        cost = go_cache_cost(
-            spec,
-            library=source,
-            engine=yosys,
-            store=store,
-            conditions=conditions,
-            stage=lambda name: status.update(f"{spec.name}: {name}"),
-        )
-        checks = [] if simulator is None else _cosimulated(spec, source, yosys, store, simulator, seed=seed)
+        cost = go_cache_cost(spec, flow=flow, stage=lambda name: status.update(f"{spec.name}: {name}"))
+        checks = [] if simulator is None else _cosimulated(spec, flow, simulator, seed=seed)
     if as_json:
         print_json({**asdict(cost), "checks": [asdict(check) for check in checks]})
     else:
@@ -231,10 +220,8 @@ def go_cache(
             )
 
 
-def _cosimulated(
-    spec: GoCacheSpec, library: LibrarySource, engine: Engine, store: Store, simulator: str, *, seed: int
-) -> list[Check]:
-    files = circuit_files(store.synthesise(go_cache_job(spec, library=library, engine=engine)), library.cells)
+def _cosimulated(spec: GoCacheSpec, flow: Flow, simulator: str, *, seed: int) -> list[Check]:
+    files = circuit_files(flow.store.synthesise(flow.job(spec)), flow.library.cells)
     sources: dict[Level, tuple[str, ...]] = {"rtl": ("design.v",), "gates": ("netlist.v", "cells.v")}
     found = find_simulator(simulator)
     return [

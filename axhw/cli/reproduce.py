@@ -14,9 +14,7 @@ from axhw.cli.options import engine_option, json_option, library_option, peak_me
 from axhw.cli.tables import plain_table, stdout
 from axhw.errors import AxhwError
 from axhw.files import output_folder
-from axhw.store import Store
-from axhw.synth.engines import find_engine
-from axhw.synth.libraries import load_library
+from axhw.flow import Flow
 
 _MAX_DNN, _AXMOE, _ANALOG_MOE, _MOE_PIM = map(Path, ("axhw-max-dnn", "axhw-axmoe", "axhw-analog-moe", "axhw-moe-pim"))
 
@@ -63,7 +61,6 @@ def max_dnn(
     circuits, with and without compensation and with the cost of reconfiguration; and the paper's claims beside that.
     """
     # Only this command needs all of it.
-    from axhw.experiments.max_dnn.designs import Flow
     from axhw.experiments.max_dnn.plan import FULL, QUICK
     from axhw.experiments.max_dnn.report import REPORT
     from axhw.experiments.max_dnn.run import Experiment
@@ -73,7 +70,7 @@ def max_dnn(
     given = {"evaluations": evaluations, "images": images, "test_images": test_images, "seed": seed}
     chosen = {name: value for name, value in given.items() if value is not None}
     plan = dataclasses.replace(QUICK if quick else FULL, **chosen)  # type: ignore[arg-type]
-    flow = Flow(library=load_library(library), engine=find_engine(engine), store=Store.default())
+    flow = Flow.of(library=library, engine=engine)
     with progress() as report:
         experiment = Experiment(
             plan=plan, folder=output_folder(out), flow=flow, root=data_dir, device=device, progress=report
@@ -148,9 +145,7 @@ def axmoe(
         experiment = Experiment(
             plan=plan,
             folder=output_folder(out),
-            library=load_library(library),
-            engine=find_engine(engine),
-            store=Store.default(),
+            flow=Flow.of(library=library, engine=engine),
             weights=weights,
             root=data_dir,
             progress=report,
@@ -220,9 +215,7 @@ def analog_moe(
         experiment = Experiment(
             plan=dataclasses.replace(plan, **depths),
             folder=output_folder(out),
-            library=load_library(library),
-            engine=find_engine(engine),
-            store=Store.default(),
+            flow=Flow.of(library=library, engine=engine),
             root=data_dir,
             jobs=jobs,
             progress=report,
@@ -291,9 +284,7 @@ def moe_pim(
         experiment = Experiment(
             plan=plan,
             folder=output_folder(out),
-            library=load_library(library),
-            engine=find_engine(engine),
-            store=Store.default(),
+            flow=Flow.of(library=library, engine=engine),
             root=data_dir,
             progress=report,
         )

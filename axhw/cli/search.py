@@ -23,6 +23,7 @@ from axhw.cli.tables import plain_table, stdout
 from axhw.errors import AxhwError
 from axhw.evaluation import Bench, select_layers, write_rows
 from axhw.files import output_folder, replacing
+from axhw.flow import Flow
 from axhw.hdl.registry import parse
 from axhw.index import Index
 from axhw.library.catalogue import Catalogue
@@ -47,8 +48,6 @@ from axhw.search.run import Checkpoint, Objective
 from axhw.search.space import SPACE_LEVELS, Space, SpaceLevel
 from axhw.search.workbench import SEARCH_IMAGES, Workbench
 from axhw.store import Store
-from axhw.synth.engines import find_engine
-from axhw.synth.libraries import load_library
 
 _STORED, _SHIPPED = "stored", "shipped"
 _MULTIPLIERS = ("roup:p=0..2,r=0..6,rule=*",)
@@ -153,14 +152,14 @@ def command(
     if resume and out is None:
         raise AxhwError("Expected a folder --out to resume the search of, found none.")
     folder = None if out is None else output_folder(out)
-    source, yosys, store = load_library(library), find_engine(engine), Store.default()
-    named = named_multipliers(expanded(multipliers, store, source.cells.name), store)
+    flow = Flow.of(library=library, engine=engine)
+    named = named_multipliers(expanded(multipliers, flow.store, flow.library.cells.name), flow.store)
     exact = NamedMultiplier(spec=parse("exact", signed=named[0].spec.signed))
     bench = Bench.load(model=model, data=data, root=data_dir, images=test_images)
     chosen = None if layers is None else select_layers(bench.graph, layers)
 
     def make(multiplier: NamedMultiplier) -> DesignRecord:
-        return multiplier.measured(library=source, engine=yosys, store=store)
+        return multiplier.measured(flow)
 
     with progress() as report:
         records = []
@@ -179,7 +178,9 @@ def command(
         operands: EnergyModel | None = None
         if operand_energy or energy == "operands":
             operands = workbench.operand_energy(
-                library=source.cells, store=store, progress=lambda done, total: report(done, total, "operand energies")
+                library=flow.library.cells,
+                store=flow.store,
+                progress=lambda done, total: report(done, total, "operand energies"),
             )
         model_of_energy = operands if energy == "operands" and operands is not None else workbench.uniform_energy
         spaces = [workbench.space(level, energy=model_of_energy, layers=chosen) for level in dict.fromkeys(levels)]
@@ -245,7 +246,7 @@ def command(
         "search_images": len(workbench.validation),
         "test_split": bench.data.test.split,
         "test_images": len(bench.data.test),
-        "library": source.cells.name,
+        "library": flow.library.cells.name,
         "designs": list(palette.names),
         "exact": {
             "design": palette.names[palette.exact],

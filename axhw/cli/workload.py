@@ -12,11 +12,9 @@ from rich.table import Table
 from axhw.cli.options import engine_option, json_option, library_option, multipliers_option, print_json, progress
 from axhw.cli.tables import plain_table, stdout
 from axhw.evaluation import Bench
+from axhw.flow import Flow
 from axhw.lookup import named_multiplier
 from axhw.measure import MIN_PAIRS, Conditions
-from axhw.store import Store
-from axhw.synth.engines import find_engine
-from axhw.synth.libraries import load_library
 from axhw.workload import ORDERS, Order, WorkloadEnergy, layer_operands, workload_energy
 
 
@@ -65,36 +63,37 @@ def command(
     axhw workload -m exact -m evoapprox:mul8s_1L2L --order weight-stationary
     """
     orders = tuple(order for order in ORDERS if order in orders)
-    source, yosys, store = load_library(library), find_engine(engine), Store.default()
-    named = [named_multiplier(text, store) for text in multipliers]
+    flow = Flow.of(library=library, engine=engine, conditions=Conditions(pairs=pairs, seed=seed))
+    named = [named_multiplier(text, flow.store) for text in multipliers]
     bench = Bench.load(model=model, data=data)
-    conditions = Conditions(pairs=pairs, seed=seed)
     sample = bench.data.test.images[:images]
     results: list[list[WorkloadEnergy]] = []
     with progress() as report:
         for done, multiplier in enumerate(named):
             report(done, len(named), multiplier.name)
-            record = multiplier.measured(library=source, engine=yosys, store=store, conditions=conditions)
+            record = multiplier.measured(flow)
             network = bench.quantized(signed=multiplier.spec.signed)
             operands = layer_operands(network, sample, record)
             results.append(
                 [
-                    workload_energy(record, operands, library=source.cells, order=order, conditions=conditions)
+                    workload_energy(
+                        record, operands, library=flow.library.cells, order=order, conditions=flow.conditions
+                    )
                     for order in orders
                 ]
             )
     if as_json:
         about = {"model": model, "data": data, "split": "test", "images": len(sample), "pairs": pairs, "seed": seed}
         workloads = [_document(workload) for row in results for workload in row]
-        print_json(about | {"library": source.cells.name, "workloads": workloads})
+        print_json(about | {"library": flow.library.cells.name, "workloads": workloads})
         return
     console = stdout()
     for row in results:
         console.print(_table(row), "")
     console.print(
         f"[dim]fJ a multiplication, and how many times too much uniform random operands give; {model} on {len(sample)} "
-        f"test images of {data}, {results[0][0].layers[0].pairs:,} pairs a layer, seed {seed}, {source.cells.name}; "
-        "an inference counts its multiplications only[/dim]",
+        f"test images of {data}, {results[0][0].layers[0].pairs:,} pairs a layer, seed {seed}, "
+        f"{flow.library.cells.name}; an inference counts its multiplications only[/dim]",
         soft_wrap=True,
     )
 

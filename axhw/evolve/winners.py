@@ -13,38 +13,13 @@ from axhw.evolve.histogram import weighted_error
 from axhw.evolve.limits import IN_PER_CENT, Limits, shown
 from axhw.evolve.problem import ENUMERATED_WIDTH, Objective
 from axhw.evolve.search import Found
+from axhw.flow import Flow
 from axhw.hdl.families.netlist import NetlistSpec
 from axhw.hdl.gate_builder import simplified
-from axhw.measure import Conditions
 from axhw.record import DesignRecord
 from axhw.sim.metrics import FloatArray
-from axhw.store import Store
-from axhw.synth.engines import Engine
-from axhw.synth.libraries import LibrarySource
 
 _DIGEST_LETTERS = 6
-
-
-@dataclass(frozen=True, kw_only=True)
-class Flow:
-    """How designs are made and measured, as in `axhw.characterize.characterize`."""
-
-    library: LibrarySource
-    engine: Engine
-    store: Store
-    conditions: Conditions
-    threads: int | None = None
-
-    def record(self, spec: NetlistSpec) -> DesignRecord:
-        """The record of a spec."""
-        return characterize(
-            spec,
-            library=self.library,
-            engine=self.engine,
-            store=self.store,
-            conditions=self.conditions,
-            threads=self.threads,
-        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -79,6 +54,7 @@ def measure_winners(
     objective: Objective,
     flow: Flow,
     histogram: FloatArray | None = None,
+    threads: int | None = None,
     report: Callable[[int, int, str], None] = lambda done, total, what: None,
 ) -> list[Winner]:
     """The best design within each limit of the ladder, by rising limits, without those that a tighter limit has too.
@@ -99,7 +75,7 @@ def measure_winners(
         circuit = simplified(each.circuit)
         label = label_of(each, circuit.sha256, limits=limits, signed=signed)
         report(place, len(found), label)
-        record = flow.record(NetlistSpec.from_circuit(circuit, signed=signed, label=label))
+        record = characterize(NetlistSpec.from_circuit(circuit, signed=signed, label=label), flow=flow, threads=threads)
         errors = measured_errors(record, limits, histogram)
         for metric, value in errors.items():
             most = limits.values.get(metric, each.limit)

@@ -8,9 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from axhw.experiments.parts import PARTS, Parts
-from axhw.store import Store
-from axhw.synth.engines import Engine
-from axhw.synth.libraries import LibrarySource
+from axhw.flow import Flow
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,9 +19,7 @@ class Setup:
     ----------
     folder : Path
         Finished parts and results.
-    library : LibrarySource
-    engine : Engine
-    store : Store
+    flow : Flow
     root : Path, optional
         Folder to look for data sets and texts in.
     progress : callable
@@ -31,9 +27,7 @@ class Setup:
     """
 
     folder: Path
-    library: LibrarySource
-    engine: Engine
-    store: Store
+    flow: Flow
     root: Path | None = None
     progress: Callable[[int, int, str], None] = lambda done, total, what: None
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from axhw.characterize import characterize
 from axhw.errors import AxhwError, VerificationError
+from axhw.flow import Flow
 from axhw.hdl.families.table import TableSpec
 from axhw.hdl.gates import GateNetlist
 from axhw.hdl.spec import MAX_WIDTH, MIN_WIDTH
@@ -25,24 +26,17 @@ from axhw.importer.readings import (
 )
 from axhw.importer.source import Reading, Source, read_source
 from axhw.importer.table_file import IndexOrigin, first_difference, read_table, says_operands
-from axhw.measure import Conditions
 from axhw.record import DesignRecord
 from axhw.sim.product_table import MAX_TABLE_WIDTH, ProductTable
-from axhw.store import Store
-from axhw.synth.engines import Engine
-from axhw.synth.libraries import LibrarySource
 
 
 def import_design(
     path: Path,
     reading: Reading,
     *,
-    library: LibrarySource,
-    engine: Engine,
-    store: Store,
+    flow: Flow,
     name: str | None = None,
     reference: Path | None = None,
-    conditions: Conditions | None = None,
     stage: Callable[[str], None] = lambda name: None,
     note: Callable[[str], None] = lambda sentence: None,
 ) -> DesignRecord:
@@ -52,7 +46,7 @@ def import_design(
     ----------
     path : Path
     reading : Reading
-    library, engine, store, conditions, stage
+    flow, stage
         As of `axhw.characterize.characterize`; cells that the file instantiates are those of the library.
     name : str, optional
         Of the design; that of the module or file by default.
@@ -70,7 +64,7 @@ def import_design(
     """
     label = choose_name(name, path=path, module=None) if name is not None else None
     stage("read")
-    source = read_source(path, reading, library=library.cells, engine=engine)
+    source = read_source(path, reading, library=flow.library.cells, engine=flow.engine)
     label = label or choose_name(None, path=path, module=source.module)
     function, width = _function(source)
     if not MIN_WIDTH <= width <= MAX_WIDTH:
@@ -89,17 +83,14 @@ def import_design(
     _tell_of_asymmetry(source, function, width, note)
     if isinstance(source.content, ProductTable):
         spec = TableSpec.from_products(source.content.values, signed=reading.signed, label=label)
-        check_unused(spec, store=store)
-        return characterize(spec, store=store, imported=source.about, stage=stage)
+        check_unused(spec, store=flow.store)
+        return characterize(spec, flow=flow, imported=source.about, stage=stage)
     stage("simplify")
-    circuit = polished(source.content, signed=reading.signed, label=label, library=library, engine=engine, store=store)
-    check_unused(circuit, store=store)
+    circuit = polished(source.content, signed=reading.signed, label=label, flow=flow)
+    check_unused(circuit, store=flow.store)
     return characterize(
         circuit,
-        library=library,
-        engine=engine,
-        store=store,
-        conditions=conditions,
+        flow=flow,
         mapping=source.own_cells(label),
         imported=source.about,
         stage=stage,

@@ -11,6 +11,7 @@ import json
 import numpy as np
 
 from axhw.errors import VerificationError
+from axhw.flow import Flow
 from axhw.hdl.families.netlist import NetlistSpec
 from axhw.hdl.gate_builder import simplified
 from axhw.hdl.gates import GateNetlist
@@ -18,10 +19,8 @@ from axhw.importer.ports import Bit, Operands
 from axhw.importer.readings import circuit_function, product_codes
 from axhw.importer.yosys_gates import FlatModule
 from axhw.measure import area_um2
-from axhw.store import Store
 from axhw.synth.engines import Engine, run_script
-from axhw.synth.libraries import LibrarySource
-from axhw.synth.synthesis import SynthesisJob, to_rtlil
+from axhw.synth.synthesis import to_rtlil
 
 _GATES = "gates.json"
 _SCRIPT = f"""\
@@ -37,9 +36,7 @@ _PAIRS = 1 << 16
 _MAX_EXHAUSTIVE_INPUTS = 20
 
 
-def polished(
-    circuit: GateNetlist, *, signed: bool, label: str, library: LibrarySource, engine: Engine, store: Store
-) -> NetlistSpec:
+def polished(circuit: GateNetlist, *, signed: bool, label: str, flow: Flow) -> NetlistSpec:
     """The spec of a circuit, simplified in the way that takes the least area.
 
     Raises
@@ -48,12 +45,12 @@ def polished(
         If simplification changed what the circuit computes.
     """
     plain = NetlistSpec.from_circuit(simplified(circuit), signed=signed, label=label)
-    optimised = _through_abc(plain, engine=engine)
+    optimised = _through_abc(plain, engine=flow.engine)
     candidates = [plain]
     if optimised != plain.circuit:
         check_equal(circuit, optimised, name=label)
         candidates.append(NetlistSpec.from_circuit(optimised, signed=signed, label=plain.label))
-    return min(candidates, key=lambda spec: _mapped_area_um2(spec, library=library, engine=engine, store=store))
+    return min(candidates, key=lambda spec: _mapped_area_um2(spec, flow))
 
 
 def check_equal(first: GateNetlist, second: GateNetlist, *, name: str) -> None:
@@ -85,8 +82,5 @@ def _through_abc(spec: NetlistSpec, *, engine: Engine) -> GateNetlist:
     return simplified(module.circuit(operands))
 
 
-def _mapped_area_um2(spec: NetlistSpec, *, library: LibrarySource, engine: Engine, store: Store) -> float:
-    job = SynthesisJob(
-        name=spec.name, rtlil=to_rtlil(spec.component(), name=spec.name), liberty=library.text, engine=engine
-    )
-    return area_um2(store.synthesise(job).netlist, library.cells)
+def _mapped_area_um2(spec: NetlistSpec, flow: Flow) -> float:
+    return area_um2(flow.store.synthesise(flow.job(spec)).netlist, flow.library.cells)

@@ -22,6 +22,7 @@ from axhw.evolve.problem import Problem
 from axhw.evolve.search import Progress, Search, Settings
 from axhw.evolve.seeds import seed_circuit
 from axhw.evolve.winners import label_of
+from axhw.flow import Flow
 from axhw.hdl.families.netlist import NetlistSpec
 from axhw.hdl.gate_builder import simplified
 from axhw.hdl.grid import expand_all
@@ -32,7 +33,7 @@ from axhw.record import DesignRecord
 from axhw.store import Store
 from axhw.sweep.local import processors, run_local
 from axhw.sweep.task import Setup
-from axhw.synth.libraries import DEFAULT, load_library
+from axhw.synth.libraries import DEFAULT
 
 EVALUATIONS = 4_000_000
 """Of every search."""
@@ -70,8 +71,9 @@ def build(folder: Path, *, evaluations: int = EVALUATIONS, report: Report) -> li
 
 def search(run: Run, folder: Path, *, store: Store, evaluations: int, report: Report) -> list[NetlistSpec]:
     """The circuits of a search, taken up where its checkpoint is."""
-    library = load_library(DEFAULT)
-    begin = characterize(parse(run.seed_design), library=library, store=store)
+    flow = Flow.of(store=store)
+    library = flow.library
+    begin = characterize(parse(run.seed_design), flow=flow)
     limits = Limits(width=begin.multiplier.width, metric=run.metric, ladder=ladder(run.metric))
     problem = Problem(
         width=limits.width,

@@ -16,12 +16,13 @@ from axhw import __version__
 from axhw.breakdown import ApartElement, Breakdown, breakdown_job
 from axhw.characterize import circuit_files, code_digest, npy_bytes
 from axhw.errors import AxhwError
+from axhw.flow import Flow
 from axhw.hdl.configurable import ConfigurableRoupSpec
 from axhw.hdl.mixed import MixedSpec, describe_mixed, ways
 from axhw.hdl.pe.configurable_mac import ConfigurableMacSpec
 from axhw.hdl.pe.mixed import MixedSystolicSpec
 from axhw.hdl.spec import IntegerArray
-from axhw.measure import Conditions, measure_cost
+from axhw.measure import measure_cost
 from axhw.mixed.record import MixedRecord, Way, document_of
 from axhw.proof import Proof, tabulated
 from axhw.record import Provenance
@@ -29,14 +30,11 @@ from axhw.sim.configurable import extract_mode_tables
 from axhw.sim.element import extract_element_table, verify_element
 from axhw.sim.product_table import MAX_TABLE_WIDTH
 from axhw.sim.systolic import MappedArray, extract_column_tables, verify_array, verify_products
-from axhw.store import MIXED, Store
+from axhw.store import MIXED
 from axhw.synth.cost import Cost
-from axhw.synth.engines import Engine, find_engine
 from axhw.synth.liberty.library import CellLibrary
-from axhw.synth.liberty.mapping import check_flip_flops
-from axhw.synth.libraries import DEFAULT, LibrarySource, load_library
 from axhw.synth.netlist import GateGraph, levelize
-from axhw.synth.synthesis import Synthesis, SynthesisJob, to_rtlil
+from axhw.synth.synthesis import Synthesis
 
 # Of a random sequence of two modes; a pipeline of three registers has settled in a mode for most of the time.
 _CHANGES = 0.25
@@ -45,10 +43,7 @@ _CHANGES = 0.25
 def characterize_mixed(
     spec: MixedSpec,
     *,
-    library: LibrarySource | None = None,
-    engine: Engine | None = None,
-    store: Store | None = None,
-    conditions: Conditions | None = None,
+    flow: Flow | None = None,
     threads: int | None = None,
     stage: Callable[[str], None] = lambda name: None,
 ) -> MixedRecord:
@@ -58,7 +53,7 @@ def characterize_mixed(
     ----------
     spec : ConfigurableRoupSpec, ConfigurableMacSpec or MixedSystolicSpec
         Operands of at most 10 bits: every way is proved by its product table.
-    library, engine, store, conditions, threads, stage
+    flow, threads, stage
         As those of `axhw.characterize.characterize`.
 
     Raises
@@ -74,17 +69,11 @@ def characterize_mixed(
             f"Expected operands of at most {MAX_TABLE_WIDTH} bits for a design with several multipliers, each of which "
             f"is proved by its product table, found {width} in {spec.name}."
         )
-    store = Store.default() if store is None else store
-    library = load_library(DEFAULT) if library is None else library
-    engine = find_engine() if engine is None else engine
-    conditions = Conditions() if conditions is None else conditions
-    library.cells.wire_loads.find(conditions.wire_load, area_um2=0.0)
-    if not isinstance(spec, ConfigurableRoupSpec):
-        check_flip_flops(library.cells, spec.name)
+    flow = Flow.of() if flow is None else flow
+    library, store, conditions = flow.library, flow.store, flow.conditions
+    flow.check(spec, clocked=not isinstance(spec, ConfigurableRoupSpec))
     stage("elaborate")
-    job = SynthesisJob(
-        name=spec.name, rtlil=to_rtlil(spec.component(), name=spec.name), liberty=library.text, engine=engine
-    )
+    job = flow.job(spec)
     code = _code_digest()
     key = _digest(describe_mixed(spec), job.key, dataclasses.asdict(conditions), code)
     if (entry := store.get(key, room=MIXED)) is not None:

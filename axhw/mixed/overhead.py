@@ -16,17 +16,14 @@ import numpy.typing as npt
 
 from axhw.characterize import characterize
 from axhw.errors import AxhwError
+from axhw.flow import Flow
 from axhw.hdl.configurable import ConfigurableRoupSpec
 from axhw.hdl.pe.configurable_mac import ConfigurableMacSpec
 from axhw.hdl.pe.mac import MacSpec
 from axhw.hdl.registry import DesignSpec
-from axhw.measure import Conditions
 from axhw.mixed.characterize import characterize_mixed
 from axhw.mixed.record import MixedRecord
 from axhw.record import DesignRecord
-from axhw.store import Store
-from axhw.synth.engines import Engine
-from axhw.synth.libraries import LibrarySource
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -134,10 +131,7 @@ class Overhead:
 def overhead(
     spec: ConfigurableRoupSpec | ConfigurableMacSpec,
     *,
-    library: LibrarySource | None = None,
-    engine: Engine | None = None,
-    store: Store | None = None,
-    conditions: Conditions | None = None,
+    flow: Flow | None = None,
     threads: int | None = None,
     stage: Callable[[str], None] = lambda name: None,
 ) -> Overhead:
@@ -145,19 +139,12 @@ def overhead(
 
     Parameters and errors are those of `axhw.mixed.characterize.characterize_mixed`.
     """
-    flow: dict[str, Any] = {
-        "library": library,
-        "engine": engine,
-        "store": store,
-        "conditions": conditions,
-        "threads": threads,
-    }
-    configurable = characterize_mixed(spec, **flow, stage=stage)
+    configurable = characterize_mixed(spec, flow=flow, threads=threads, stage=stage)
     fixed = []
     for mode in spec.modes:
         alone: DesignSpec = mode
         if isinstance(spec, ConfigurableMacSpec):
             alone = MacSpec(multiplier=mode, **spec.parameters())
         stage(f"fixed {alone.name}")
-        fixed.append(characterize(alone, **flow))
+        fixed.append(characterize(alone, flow=flow, threads=threads))
     return Overhead(configurable=configurable, fixed=tuple(fixed))

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from axhw import __version__
 from axhw.breakdown import Breakdown
 from axhw.errors import AxhwError
 from axhw.hdl.mixed import MixedSpec, describe_mixed, restore_mixed, ways
-from axhw.hdl.registry import describe
 from axhw.hdl.spec import MultiplierSpec
 from axhw.record import Provenance
 from axhw.sim.metrics import ErrorMetrics
 from axhw.sim.product_table import ProductTable
 from axhw.store import Entry
+from axhw.stored_design import StoredDesign, reading
 from axhw.synth.cost import Cost
 
 
@@ -55,7 +51,7 @@ class Way:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class MixedRecord:
+class MixedRecord(StoredDesign):
     """A design with several multipliers, and everything measured about it.
 
     Attributes
@@ -121,40 +117,11 @@ class MixedRecord:
         AxhwError
             If the stored table is not the one that was proved.
         """
-        multiplier, file = self.multipliers[number], f"lut_{number}.npy"
-        try:
-            values = np.lib.format.read_array(io.BytesIO(self.read(file)), allow_pickle=False)
-        except ValueError as error:
-            raise self._damaged(file, "no array") from error
-        table = ProductTable(
-            values=values,
-            width=multiplier.width,
-            signed=multiplier.signed,
-            name=multiplier.name,
-            source=describe(multiplier),
+        return self.proved_table(
+            f"lut_{number}.npy",
+            self.multipliers[number],
+            sha256=self.ways[number].table_sha256,
             netlist_sha256=self.netlist_sha256,
-        )
-        if table.sha256 != self.ways[number].table_sha256:
-            raise self._damaged(file, "values that were not proved")
-        return table
-
-    def read(self, name: str) -> bytes:
-        """One of the files.
-
-        Raises
-        ------
-        AxhwError
-            If it cannot be read.
-        """
-        try:
-            return (self.folder / name).read_bytes()
-        except OSError as error:
-            raise self._damaged(name, error.strerror or str(error)) from error
-
-    def _damaged(self, file: str, found: str) -> AxhwError:
-        return AxhwError(
-            f"Expected {file} of {self.name} in {self.folder}, found {found}: remove that folder and make the design "
-            "again."
         )
 
     def summary(self) -> dict[str, Any]:
@@ -201,7 +168,7 @@ class MixedRecord:
             If its document holds other figures, as that of another version of axhw may.
         """
         document: Mapping[str, Any] = entry.document
-        try:
+        with reading(entry.folder):
             return cls(
                 key=entry.key,
                 folder=entry.folder,
@@ -214,11 +181,6 @@ class MixedRecord:
                 provenance=Provenance(**document["provenance"]),
                 document=document,
             )
-        except (KeyError, TypeError) as error:
-            raise AxhwError(
-                f"Expected design.json in {entry.folder} to hold what axhw {__version__} writes, found {error}: remove "
-                "that folder and make the design again."
-            ) from error
 
 
 def document_of(

@@ -15,6 +15,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from axhw.errors import AxhwError, VerificationError
+from axhw.flow import Flow
 from axhw.hdl.bits import pack_operands, unpack_product
 from axhw.hdl.spec import IntegerArray
 from axhw.measure import Conditions, area_um2
@@ -22,13 +23,9 @@ from axhw.measurement_key import measurement_key
 from axhw.sim.activity import source_values
 from axhw.sim.bitparallel import evaluate, port_words
 from axhw.sim.timed import timed_activity
-from axhw.store import Store
-from axhw.synth.engines import Engine, find_engine
 from axhw.synth.liberty.library import CellLibrary
-from axhw.synth.libraries import DEFAULT, LibrarySource, load_library
 from axhw.synth.netlist import GateGraph, Netlist, levelize
 from axhw.synth.power import measure_energy
-from axhw.synth.synthesis import SynthesisJob, to_rtlil
 
 MIN_WIDTH, MAX_WIDTH = 4, 10
 
@@ -131,10 +128,7 @@ class ComparatorCost:
 def comparator_cost(
     spec: ComparatorSpec | None = None,
     *,
-    library: LibrarySource | None = None,
-    engine: Engine | None = None,
-    store: Store | None = None,
-    conditions: Conditions | None = None,
+    flow: Flow | None = None,
 ) -> ComparatorCost:
     """A comparator synthesised, compared with its golden model over all pairs, and measured; kept in the store.
 
@@ -142,8 +136,8 @@ def comparator_cost(
     ----------
     spec : ComparatorSpec, optional
         Signed 8-bit codes by default.
-    library, engine, store, conditions
-        As those of `axhw.characterize.characterize`.
+    flow : Flow, optional
+        As of `axhw.characterize.characterize`.
 
     Raises
     ------
@@ -153,15 +147,9 @@ def comparator_cost(
         If the gates are not what the golden model says.
     """
     spec = ComparatorSpec() if spec is None else spec
-    library = load_library(DEFAULT) if library is None else library
-    store = Store.default() if store is None else store
-    conditions = Conditions() if conditions is None else conditions
-    job = SynthesisJob(
-        name=spec.name,
-        rtlil=to_rtlil(spec.component(), name=spec.name),
-        liberty=library.text,
-        engine=find_engine() if engine is None else engine,
-    )
+    flow = Flow.of() if flow is None else flow
+    library, store, conditions = flow.library, flow.store, flow.conditions
+    job = flow.job(spec)
 
     def measured() -> dict[str, object]:
         synthesis = store.synthesise(job)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from axhw.evaluation import COMPENSATION_IMAGES, Bench, eight_bit_table
+from axhw.flow import Flow
 from axhw.hdl.families.evoapprox import EvoApproxSpec
 from axhw.hdl.spec import MultiplierSpec
 from axhw.lookup import NamedMultiplier
@@ -24,9 +25,6 @@ from axhw.nn.zoo.moe import parse_mixture
 from axhw.nn.zoo.names import build_graph
 from axhw.record import DesignRecord
 from axhw.sim.product_table import ProductTable
-from axhw.store import Store
-from axhw.synth.engines import Engine
-from axhw.synth.libraries import LibrarySource
 
 EXACT = EvoApproxSpec(circuit=EXACT_CIRCUIT)
 """What multiplies exactly, in networks that are approximate elsewhere, too."""
@@ -48,10 +46,10 @@ class Prices:
     comparison_fj: float
 
     @classmethod
-    def measured(cls, *, library: LibrarySource, engine: Engine, store: Store) -> Prices:
-        """In a cell library, from the store or made."""
-        record = NamedMultiplier(spec=EXACT).measured(library=library, engine=engine, store=store)
-        comparator = comparator_cost(library=library, engine=engine, store=store)
+    def measured(cls, flow: Flow) -> Prices:
+        """From the store or made."""
+        record = NamedMultiplier(spec=EXACT).measured(flow)
+        comparator = comparator_cost(flow=flow)
         return cls(exact=record, comparison_fj=comparator.energy_fj)
 
     @property

@@ -14,20 +14,17 @@ from typing import Any
 
 import numpy as np
 
+from axhw.flow import Flow
 from axhw.hdl.pe.go_cache import GoCacheSpec
 from axhw.measure import Conditions, area_um2, total_activity
 from axhw.measurement_key import measurement_key
 from axhw.pim.parts import Part, parts_of
 from axhw.sim.go_cache import MappedGoCache, decoding_values, verify_go_cache
 from axhw.sim.timed import timed_activity
-from axhw.store import Store
-from axhw.synth.engines import Engine, find_engine
 from axhw.synth.liberty.library import CellLibrary
-from axhw.synth.liberty.mapping import check_flip_flops
-from axhw.synth.libraries import DEFAULT, LibrarySource, load_library
 from axhw.synth.netlist import Netlist, levelize
 from axhw.synth.power import EnergyReport, measure_energy
-from axhw.synth.synthesis import Synthesis, SynthesisJob, to_rtlil
+from axhw.synth.synthesis import Synthesis
 
 _ROOM = "go_caches"
 _STREAMS = 8
@@ -82,20 +79,10 @@ class GoCacheCost:
     engine: str
 
 
-def go_cache_job(spec: GoCacheSpec, *, library: LibrarySource, engine: Engine) -> SynthesisJob:
-    """The synthesis of a unit."""
-    return SynthesisJob(
-        name=spec.name, rtlil=to_rtlil(spec.component(), name=spec.name), liberty=library.text, engine=engine
-    )
-
-
 def go_cache_cost(
     spec: GoCacheSpec,
     *,
-    library: LibrarySource | None = None,
-    engine: Engine | None = None,
-    store: Store | None = None,
-    conditions: Conditions | None = None,
+    flow: Flow | None = None,
     threads: int | None = None,
     stage: Callable[[str], None] = lambda name: None,
 ) -> GoCacheCost:
@@ -103,8 +90,9 @@ def go_cache_cost(
 
     Parameters
     ----------
-    conditions : Conditions, optional
-        `pairs` are the requests that energy is averaged over, at least one of each expert.
+    flow : Flow, optional
+        As of `axhw.characterize.characterize`; `pairs` of its conditions are the requests that energy is averaged
+        over, at least one of each expert.
 
     Raises
     ------
@@ -113,12 +101,10 @@ def go_cache_cost(
     VerificationError
         If the gates are not what the golden model says.
     """
-    library = load_library(DEFAULT) if library is None else library
-    engine = find_engine() if engine is None else engine
-    store = Store.default() if store is None else store
-    conditions = Conditions() if conditions is None else conditions
-    check_flip_flops(library.cells, spec.name)
-    job = go_cache_job(spec, library=library, engine=engine)
+    flow = Flow.of() if flow is None else flow
+    library, store, conditions = flow.library, flow.store, flow.conditions
+    flow.check(spec, clocked=True)
+    job = flow.job(spec)
     apart = dataclasses.replace(job, kept=tuple(name for names in _PARTS.values() for name in names))
     key = measurement_key(job, conditions)
 

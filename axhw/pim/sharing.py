@@ -24,6 +24,7 @@ from typing import Any
 from axhw.breakdown import ApartElement
 from axhw.characterize import characterize
 from axhw.errors import AxhwError
+from axhw.flow import Flow
 from axhw.hdl.pe.crossbar_group import CrossbarGroupSpec
 from axhw.measure import Conditions, area_um2, total_activity
 from axhw.measurement_key import measurement_key
@@ -31,14 +32,10 @@ from axhw.pim.parts import Part, dominant, parts_of
 from axhw.sim.crossbar_group import MappedGroup, group_values
 from axhw.sim.operands import uniform
 from axhw.sim.timed import timed_activity
-from axhw.store import Store
 from axhw.synth.cost import Cost
-from axhw.synth.engines import Engine, find_engine
 from axhw.synth.liberty.library import CellLibrary
-from axhw.synth.libraries import DEFAULT, LibrarySource, load_library
 from axhw.synth.netlist import Netlist, levelize
 from axhw.synth.power import measure_energy
-from axhw.synth.synthesis import SynthesisJob, to_rtlil
 
 CROSSBARS = (1, 2, 4, 8)
 _PERIPHERY = 0.8
@@ -174,7 +171,14 @@ class Sharing:
         ]
 
 
-def measure_sharing(spec: CrossbarGroupSpec, *, crossbars: Sequence[int] = CROSSBARS, **flow: Any) -> Sharing:
+def measure_sharing(
+    spec: CrossbarGroupSpec,
+    *,
+    crossbars: Sequence[int] = CROSSBARS,
+    flow: Flow | None = None,
+    threads: int | None = None,
+    stage: Callable[[str], None] = lambda name: None,
+) -> Sharing:
     """Groups of several sizes in gates, from the store or made, proved and measured.
 
     Parameters
@@ -182,8 +186,8 @@ def measure_sharing(spec: CrossbarGroupSpec, *, crossbars: Sequence[int] = CROSS
     spec : CrossbarGroupSpec
         All but the number of crossbars.
     crossbars : sequence of int
-    **flow
-        As `measure_group` takes it.
+    flow, threads, stage
+        As of `measure_group`.
 
     Raises
     ------
@@ -193,17 +197,17 @@ def measure_sharing(spec: CrossbarGroupSpec, *, crossbars: Sequence[int] = CROSS
     if not crossbars:
         raise AxhwError("Expected at least one number of crossbars that share a periphery, found none.")
     sizes = dict.fromkeys((1, *crossbars))
-    costs = {count: measure_group(dataclasses.replace(spec, crossbars=count), **flow) for count in sizes}
+    costs = {
+        count: measure_group(dataclasses.replace(spec, crossbars=count), flow=flow, threads=threads, stage=stage)
+        for count in sizes
+    }
     return Sharing(single=costs[1], groups=tuple(costs[count] for count in crossbars))
 
 
 def measure_group(
     spec: CrossbarGroupSpec,
     *,
-    library: LibrarySource | None = None,
-    engine: Engine | None = None,
-    store: Store | None = None,
-    conditions: Conditions | None = None,
+    flow: Flow | None = None,
     threads: int | None = None,
     stage: Callable[[str], None] = lambda name: None,
 ) -> GroupCost:
@@ -216,23 +220,11 @@ def measure_group(
     VerificationError
         If the gates are not what the golden models say.
     """
-    library = load_library(DEFAULT) if library is None else library
-    engine = find_engine() if engine is None else engine
-    store = Store.default() if store is None else store
-    conditions = Conditions() if conditions is None else conditions
-    record = characterize(
-        spec,
-        library=library,
-        engine=engine,
-        store=store,
-        conditions=conditions,
-        threads=threads,
-        stage=lambda name: stage(f"{spec.name}: {name}"),
-    )
+    flow = Flow.of() if flow is None else flow
+    library, store, conditions = flow.library, flow.store, flow.conditions
+    record = characterize(spec, flow=flow, threads=threads, stage=lambda name: stage(f"{spec.name}: {name}"))
     cost = record.circuit_cost
-    whole = SynthesisJob(
-        name=spec.name, rtlil=to_rtlil(spec.component(), name=spec.name), liberty=library.text, engine=engine
-    )
+    whole = flow.job(spec)
     job = dataclasses.replace(whole, kept=tuple(name for names in spec.parts.values() for name in names))
     key = measurement_key(job, conditions)
 

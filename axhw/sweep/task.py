@@ -12,10 +12,11 @@ from typing import Any, Literal, NamedTuple
 
 from axhw.characterize import characterize, code_digest
 from axhw.errors import AxhwError, VerificationError
+from axhw.flow import Flow
 from axhw.hdl.registry import DesignSpec
 from axhw.measure import Conditions
 from axhw.store import Store
-from axhw.synth.engines import Engine, find_engine
+from axhw.synth.engines import find_engine
 from axhw.synth.libraries import LibrarySource, absolute_name, load_library
 
 State = Literal["made", "stored", "failed check", "failed"]
@@ -118,16 +119,7 @@ def make(spec: DesignSpec, setup: Setup) -> Outcome:
 
     try:
         stage("setup")
-        library, engine = prepare(setup)
-        record = characterize(
-            spec,
-            library=library,
-            engine=engine,
-            store=Store(Path(setup.store)),
-            conditions=setup.conditions,
-            threads=setup.threads,
-            stage=stage,
-        )
+        record = characterize(spec, flow=prepare(setup), threads=setup.threads, stage=stage)
         summary = record.summary()
     except VerificationError as error:
         return Outcome(name=spec.name, state="failed check", error=str(error))
@@ -146,8 +138,8 @@ def make(spec: DesignSpec, setup: Setup) -> Outcome:
 
 
 @functools.cache
-def prepare(setup: Setup) -> tuple[LibrarySource, Engine]:
-    """Library and engine of a worker, loaded at its first design.
+def prepare(setup: Setup) -> Flow:
+    """The flow of a worker, whose library is loaded at its first design.
 
     Raises
     ------
@@ -165,7 +157,7 @@ def prepare(setup: Setup) -> tuple[LibrarySource, Engine]:
                 f"Expected a worker with the {what} that the sweep began with ({expected}), found {found}: install the "
                 "same on every machine."
             )
-    return library, engine
+    return Flow(library=library, engine=engine, store=Store(Path(setup.store)), conditions=setup.conditions)
 
 
 @functools.cache

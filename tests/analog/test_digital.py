@@ -11,12 +11,11 @@ import pytest
 from axhw.analog.digital import ArrayPool, BatchRows
 from axhw.analog.technology import Technology
 from axhw.errors import AxhwError
+from axhw.flow import Flow
 from axhw.hdl.registry import parse
 from axhw.lookup import NamedMultiplier
 from axhw.moe.arrays import Array, Columns, MatrixWork
 from axhw.store import Store
-from axhw.synth.engines import find_engine
-from axhw.synth.libraries import load_library
 
 ARRAY = Array(
     name="exact8s_sa4x4",
@@ -106,9 +105,7 @@ def test_arrays_are_measured_on_gates(store: Store) -> None:
             rows=1,
             columns=2,
             count=5,
-            library=load_library("sg13g2"),
-            engine=find_engine(None),
-            store=store,
+            flow=Flow.of(store=store),
         )
         for text in ("exact", "evoapprox:mul8s_1L2L")
     ]
@@ -131,4 +128,4 @@ def test_what_cannot_be_is_refused(store: Store) -> None:
         BatchRows(batch=1, use=np.array([0.5, 1.5]))
     unsigned = NamedMultiplier(spec=parse("exact", signed=False))
     with pytest.raises(AxhwError, match="Expected a signed 8-bit multiplier for arrays of experts, found exact8u."):
-        ArrayPool.measured(unsigned, count=1, library=load_library("sg13g2"), engine=find_engine(None), store=store)
+        ArrayPool.measured(unsigned, count=1, flow=Flow.of(store=store))

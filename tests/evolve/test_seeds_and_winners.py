@@ -12,29 +12,27 @@ from axhw.evolve.histogram import read_histogram, weighted_error
 from axhw.evolve.limits import Limits
 from axhw.evolve.search import Found
 from axhw.evolve.seeds import seed_circuit, without_inverters
-from axhw.evolve.winners import Flow, measure_winners
+from axhw.evolve.winners import measure_winners
+from axhw.flow import Flow
 from axhw.hdl.families.netlist import NetlistSpec
 from axhw.hdl.gate_builder import GateBuilder
 from axhw.hdl.gates import FUNCTIONS, Gate, GateNetlist
 from axhw.hdl.registry import parse
 from axhw.measure import Conditions
 from axhw.store import Store
-from axhw.synth.engines import find_engine
 from axhw.synth.liberty.reader import parse_library
 
 
 @pytest.fixture(scope="module")
 def flow(library, tmp_path_factory):
     store = Store(tmp_path_factory.mktemp("store"))
-    return Flow(library=library, engine=find_engine(), store=store, conditions=Conditions(pairs=64), threads=1)
+    return Flow.of(library=library, store=store, conditions=Conditions(pairs=64))
 
 
 @pytest.fixture(scope="module")
 def record(flow):
     def make(text):
-        return characterize(
-            parse(text), library=flow.library, engine=flow.engine, store=flow.store, conditions=flow.conditions
-        )
+        return characterize(parse(text), flow=flow)
 
     return make
 
@@ -122,7 +120,7 @@ def test_winners_are_measured_and_ranked(record, flow, library):
     cut = without_low_bits(seed_circuit(seed, library.cells), 2)
     limits = Limits(width=4, metric="mae", ladder=(0.5, 1.5, 3.0))
     found = [Found(limit=1.5, circuit=cut, cost=100.0, errors={"mae": 0.5})]
-    winners = measure_winners(found, seed, limits=limits, objective="area", flow=flow)
+    winners = measure_winners(found, seed, limits=limits, objective="area", flow=flow, threads=1)
     assert [winner.evolved for winner in winners] == [False, True]
     assert winners[0].record.key == seed.key
     assert winners[1].record.circuit_cost.area_um2 < seed.circuit_cost.area_um2
@@ -137,7 +135,7 @@ def test_a_broken_limit_is_a_failed_check(record, flow, library):
     limits = Limits(width=4, metric="mae", ladder=(0.5,))
     found = [Found(limit=0.5, circuit=cut, cost=100.0, errors={"mae": 0.1})]
     with pytest.raises(VerificationError, match="Expected mae of at most 0.5 from evo4s_mae0p10_.* in its netlist"):
-        measure_winners(found, seed, limits=limits, objective="area", flow=flow)
+        measure_winners(found, seed, limits=limits, objective="area", flow=flow, threads=1)
 
 
 def test_weighted_error_by_hand():

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from axhw.evaluation import Bench
-from axhw.experiments.max_dnn.designs import Flow
 from axhw.experiments.max_dnn.divergence import divergence, divergence_blocks
 from axhw.experiments.max_dnn.energy_model import (
     Traces,
@@ -21,14 +20,13 @@ from axhw.experiments.max_dnn.energy_model import (
 )
 from axhw.experiments.max_dnn.plan import Tracing
 from axhw.experiments.parts import Parts
+from axhw.flow import Flow
 from axhw.hdl.registry import parse
 from axhw.record import DesignRecord
 from axhw.report.study import Picture, Table
 from axhw.search.assignment import Assignment
 from axhw.search.palette import Palette
 from axhw.store import Store
-from axhw.synth.engines import find_engine
-from axhw.synth.libraries import DEFAULT, load_library
 from axhw.workload import layer_operands
 
 MODELS = ("uniform", "histogram", "weight_stationary", "output_stationary", "array_cell")
@@ -162,7 +160,7 @@ def test_elements_have_room_for_the_longest_sum(bench: Bench) -> None:
 
 
 def test_an_assignment_of_kernels(bench: Bench, palette: Palette, store: Store, tmp_path: Path) -> None:
-    flow = Flow(library=load_library(DEFAULT), engine=find_engine(), store=store)
+    flow = Flow.of(store=store)
     traces = Traces(bench=bench, palette=palette, tracing=TRACING, flow=flow)
     network = bench.quantized(signed=True)
     layer = network.graph.weight_layers["conv2"]

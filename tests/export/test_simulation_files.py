@@ -16,6 +16,7 @@ from axhw.characterize import characterize
 from axhw.errors import AxhwError
 from axhw.export import SimulationOptions, export_designs
 from axhw.export.timed_design import TimedDesign, find_libraries
+from axhw.flow import Flow
 from axhw.hdl.registry import create_element, parse
 from axhw.measure import Conditions
 from axhw.record import DesignRecord
@@ -177,7 +178,7 @@ def other_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def other(other_library: Path) -> DesignRecord:
     # In a store of its own: other tests look for designs by name.
     store = Store(other_library.parent / "store")
-    return characterize(parse("exact:width=4"), library=load_library(str(other_library)), store=store)
+    return characterize(parse("exact:width=4"), flow=Flow.of(library=load_library(str(other_library)), store=store))
 
 
 def test_a_library_of_your_own(record: DesignRecord, other: DesignRecord, other_library: Path, tmp_path: Path) -> None:
@@ -205,7 +206,9 @@ def test_a_library_in_two_files(tmp_path: Path) -> None:
         Path(paths[-1]).write_text(text)
     library = load_library(",".join(paths))
     spec = create_element("registered", parse("exact:width=4"), {})
-    made = characterize(spec, library=library, store=Store(tmp_path / "store"), conditions=Conditions(wire_load="1k"))
+    made = characterize(
+        spec, flow=Flow.of(library=library, store=Store(tmp_path / "store"), conditions=Conditions(wire_load="1k"))
+    )
     for libraries in (tuple(paths), (",".join(reversed(paths)),)):
         options = SimulationOptions(libraries=libraries)
         design = TimedDesign(

@@ -9,6 +9,7 @@ import pytest
 
 from axhw.errors import AxhwError, VerificationError
 from axhw.export import write_design
+from axhw.flow import Flow
 from axhw.hdl.families.netlist import NetlistSpec
 from axhw.hdl.families.table import TableSpec
 from axhw.hdl.gate_builder import exact_multiplier
@@ -34,7 +35,9 @@ def imported(library: LibrarySource, engine: Engine, tmp_path: Path) -> Import:
         named = {key: options.pop(key) for key in ("name", "reference") if key in options}
         kept: list[str] = [] if notes is None else notes
         reading = Reading(signed=signed, **options)
-        return import_design(path, reading, library=library, engine=engine, store=store, note=kept.append, **named)
+        return import_design(
+            path, reading, flow=Flow.of(library=library, engine=engine, store=store), note=kept.append, **named
+        )
 
     return make
 
@@ -259,7 +262,7 @@ def test_a_netlist_never_gets_worse_by_the_round_trip(
 
 def test_simplification_is_checked(library: LibrarySource, engine: Engine, store: Store) -> None:
     exact = exact_multiplier(4, signed=False)
-    spec = polished(exact, signed=False, label="polished4u", library=library, engine=engine, store=store)
+    spec = polished(exact, signed=False, label="polished4u", flow=Flow.of(library=library, engine=engine, store=store))
     check_equal(exact, spec.circuit, name="m")
     wrong = GateNetlist(inputs=8, gates=exact.gates, outputs=(*exact.outputs[:-1], exact.outputs[0]))
     with pytest.raises(VerificationError, match=r"^Expected the simplified gates of m to compute the same products"):

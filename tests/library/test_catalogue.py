@@ -10,6 +10,7 @@ import pytest
 
 from axhw.characterize import characterize
 from axhw.errors import AxhwError
+from axhw.flow import Flow
 from axhw.hdl.registry import parse
 from axhw.library.archive import Archive, write_archive
 from axhw.library.catalogue import Catalogue
@@ -21,7 +22,7 @@ SPECS = ("exact:width=4", "roup:width=4,p=1,r=2")
 @pytest.fixture(scope="module")
 def records(tmp_path_factory):
     store = Store(tmp_path_factory.mktemp("made"))
-    return [characterize(parse(text), store=store) for text in SPECS]
+    return [characterize(parse(text), flow=Flow.of(store=store)) for text in SPECS]
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +55,7 @@ def test_unpacking_leaves_the_designs_of_the_store_alone(archive, records, tmp_p
 
 def test_a_design_of_the_store_hides_the_shipped_one_of_its_name(archive, records, tmp_path):
     store = Store(tmp_path)
-    own = characterize(parse(SPECS[0]), store=store)
+    own = characterize(parse(SPECS[0]), flow=Flow.of(store=store))
     catalogue = Catalogue(store, archive)
     assert [(summary["name"], summary["shipped"]) for summary in catalogue.summaries()] == [
         (records[1].name, True),
@@ -70,7 +71,7 @@ def test_unknown_names_are_refused(archive, tmp_path):
 
 def test_a_damaged_design_of_the_store_is_not_replaced_by_a_shipped_one(archive, tmp_path):
     store = Store(tmp_path)
-    own = characterize(parse(SPECS[0]), store=store)
+    own = characterize(parse(SPECS[0]), flow=Flow.of(store=store))
     document = json.loads((own.folder / "design.json").read_text())
     del document["cost"]
     (own.folder / "design.json").write_text(json.dumps(document))

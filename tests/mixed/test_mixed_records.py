@@ -12,6 +12,7 @@ import pytest
 
 from axhw.characterize import characterize
 from axhw.errors import AxhwError, VerificationError
+from axhw.flow import Flow
 from axhw.hdl.configurable import ConfigurableMultiplier, ConfigurableRoupSpec
 from axhw.hdl.families.exact import ExactSpec
 from axhw.hdl.families.roup import RoupSpec
@@ -36,7 +37,9 @@ Measured = Callable[[MixedSpec], MixedRecord]
 
 @pytest.fixture(scope="module")
 def measured(store: Store) -> Measured:
-    return functools.cache(lambda spec: characterize_mixed(spec, store=store, conditions=CONDITIONS, threads=1))
+    return functools.cache(
+        lambda spec: characterize_mixed(spec, flow=Flow.of(store=store, conditions=CONDITIONS), threads=1)
+    )
 
 
 @pytest.mark.parametrize("spec", [MULTIPLIER, MAC, ARRAY], ids=lambda spec: spec.name)
@@ -66,7 +69,7 @@ def test_records_survive_the_store(
         raise AssertionError("Yosys was called")
 
     monkeypatch.setattr(synthesis, "run_script", run_script)
-    again = characterize_mixed(spec, store=store, conditions=CONDITIONS)
+    again = characterize_mixed(spec, flow=Flow.of(store=store, conditions=CONDITIONS))
     for name in ("key", "spec", "ways", "costs", "breakdowns", "change_fj", "netlist_sha256", "provenance"):
         assert getattr(again, name) == getattr(record, name)
     assert store.find(record.name, room=MIXED).key == record.key
@@ -116,12 +119,12 @@ def test_columns_of_an_array_add_up(measured: Measured) -> None:
 
 @pytest.fixture(scope="module")
 def compared(store: Store) -> Overhead:
-    return overhead(MULTIPLIER, store=store, conditions=CONDITIONS, threads=1)
+    return overhead(MULTIPLIER, flow=Flow.of(store=store, conditions=CONDITIONS), threads=1)
 
 
 def test_overheads(compared: Overhead, store: Store) -> None:
     record = compared.configurable
-    alone = [characterize(mode, store=store, conditions=CONDITIONS).circuit_cost for mode in MODES]
+    alone = [characterize(mode, flow=Flow.of(store=store, conditions=CONDITIONS)).circuit_cost for mode in MODES]
     assert compared.fixed_fj.tolist() == [cost.energy_fj for cost in alone]
     assert compared.area_ratio == record.costs[0].area_um2 / alone[0].area_um2 > 1
     assert compared.separate_area_ratio == record.costs[0].area_um2 / sum(cost.area_um2 for cost in alone) < 1
@@ -182,17 +185,17 @@ def test_a_netlist_of_other_modes_is_found(tmp_path, monkeypatch: pytest.MonkeyP
     other = ConfigurableRoupSpec(modes=(MODES[0], MODES[2], MODES[1]))
     monkeypatch.setattr(ConfigurableRoupSpec, "component", lambda spec: ConfigurableMultiplier(other))
     with pytest.raises(VerificationError, match=r"^Expected roup5s_p1_r2 to equal its golden model, found "):
-        characterize_mixed(MULTIPLIER, store=Store(tmp_path), conditions=CONDITIONS)
+        characterize_mixed(MULTIPLIER, flow=Flow.of(store=Store(tmp_path), conditions=CONDITIONS))
     assert list(Store(tmp_path).designs(room=MIXED)) == []
 
 
 @pytest.mark.parametrize("spec", [MAC, ARRAY], ids=lambda spec: spec.name)
 def test_one_multiplier_is_expected_elsewhere(spec: MixedSpec, store: Store) -> None:
     with pytest.raises(AxhwError, match=rf"^Expected a design of one multiplier, found {spec.name}: axhw.mixed "):
-        characterize(spec, store=store)
+        characterize(spec, flow=Flow.of(store=store))
 
 
 def test_operands_too_wide(store: Store) -> None:
     spec = ConfigurableRoupSpec(modes=(RoupSpec(width=12), RoupSpec(width=12, p=1)))
     with pytest.raises(AxhwError, match=r"^Expected operands of at most 10 bits for a design with several multipliers"):
-        characterize_mixed(spec, store=store)
+        characterize_mixed(spec, flow=Flow.of(store=store))

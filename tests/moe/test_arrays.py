@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from axhw.errors import AxhwError
+from axhw.flow import Flow
 from axhw.hdl.families.exact import ExactSpec
 from axhw.hdl.families.roup import RoupSpec
 from axhw.hdl.pe.mixed import MixedSystolicSpec
@@ -118,7 +119,7 @@ def test_figures_of_a_record(characterized: Characterized) -> None:
 def test_figures_of_a_mixed_record(store: Store) -> None:
     first, second = RoupSpec(width=5, p=2), RoupSpec(width=5)
     spec = MixedSystolicSpec.of((first, second, first), rows=2, terms=4)
-    record = characterize_mixed(spec, store=store, conditions=Conditions(pairs=512), threads=1)
+    record = characterize_mixed(spec, flow=Flow.of(store=store, conditions=Conditions(pairs=512)), threads=1)
     own = Array.of(record)
     assert [(each.multiplier, each.count) for each in own.columns] == [(first.name, 2), (second.name, 1)]
     assert own.columns_of(first.name).product_fj == record.way(first).energy_fj

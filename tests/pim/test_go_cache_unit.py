@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from axhw.flow import Flow
 from axhw.hdl.pe.go_cache import GoCacheSpec
 from axhw.measure import Conditions
 from axhw.pim.cache import GoCache
@@ -17,7 +18,7 @@ CONDITIONS = Conditions(pairs=256)
 
 
 def test_cost(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    cost = go_cache_cost(SPEC, store=store, conditions=CONDITIONS, threads=1)
+    cost = go_cache_cost(SPEC, flow=Flow.of(store=store, conditions=CONDITIONS), threads=1)
     assert (cost.name, cost.requests, cost.stored_bits) == ("go_cache_e2_k2_4s_t32", 256, 2 * 2 * 10)
     assert 0 < cost.chosen < 0.5
     assert 0 < cost.clock_fj < cost.request_fj
@@ -31,7 +32,7 @@ def test_cost(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("Yosys was called")
 
     monkeypatch.setattr(synthesis, "run_script", run_script)
-    assert go_cache_cost(SPEC, store=store, conditions=CONDITIONS, threads=1) == cost
+    assert go_cache_cost(SPEC, flow=Flow.of(store=store, conditions=CONDITIONS), threads=1) == cost
 
 
 def test_the_unit_chooses_as_the_simulator() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from axhw.analog.technology import MEASURED, SCALED_TO_14_NM
 from axhw.errors import AxhwError
+from axhw.flow import Flow
 from axhw.hdl.pe.crossbar_group import CrossbarGroupSpec
 from axhw.hdl.pe.go_cache import GoCacheSpec
 from axhw.hdl.registry import parse
@@ -32,7 +33,9 @@ ROOT = Path(__file__).parents[2]
 
 def test_schedulers_are_what_the_flow_measures(store: Store) -> None:
     spec = CrossbarGroupSpec(multiplier=parse("exact:width=4"), rows=1, columns=1, multiply_in="periphery")
-    found = measure_sharing(spec, crossbars=(1,), store=store, conditions=Conditions(pairs=256), threads=1).single
+    found = measure_sharing(
+        spec, crossbars=(1,), flow=Flow.of(store=store, conditions=Conditions(pairs=256)), threads=1
+    ).single
     part, unit = found.parts["scheduler"], SCHEDULERS[1]
     assert part.area_um2 == pytest.approx(unit.area_um2, rel=1e-4)
     assert part.leakage_nw == pytest.approx(unit.leakage_nw, rel=1e-3)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from axhw.errors import AxhwError
+from axhw.flow import Flow
 from axhw.hdl.pe.crossbar_group import CrossbarGroupSpec
 from axhw.hdl.registry import parse
 from axhw.measure import Conditions
@@ -78,7 +79,7 @@ def test_published_factors():
 
 
 def test_small_groups_in_gates(store: Store) -> None:
-    found = measure_sharing(SPEC, crossbars=(1, 2), store=store, conditions=CONDITIONS, threads=1)
+    found = measure_sharing(SPEC, crossbars=(1, 2), flow=Flow.of(store=store, conditions=CONDITIONS), threads=1)
     one, two = found.rows()
     assert found.single is found.groups[0]
     assert (one["crossbars"], one["area_factor"], one["energy_factor"], one["published_factor"]) == (1, 1.0, 1.0, 1.0)
@@ -106,13 +107,13 @@ def test_small_groups_in_gates(store: Store) -> None:
 
 
 def test_figures_come_from_the_store(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = measure_sharing(SPEC, crossbars=(1,), store=store, conditions=CONDITIONS, threads=1)
+    first = measure_sharing(SPEC, crossbars=(1,), flow=Flow.of(store=store, conditions=CONDITIONS), threads=1)
 
     def run_script(*arguments: object, **options: object) -> dict[str, str]:
         raise AssertionError("Yosys was called")
 
     monkeypatch.setattr(synthesis, "run_script", run_script)
-    assert measure_sharing(SPEC, crossbars=(1,), store=store, conditions=CONDITIONS, threads=1) == first
+    assert measure_sharing(SPEC, crossbars=(1,), flow=Flow.of(store=store, conditions=CONDITIONS), threads=1) == first
 
 
 def test_no_groups() -> None:

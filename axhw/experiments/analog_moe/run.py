@@ -59,9 +59,7 @@ class Experiment(Setup):
                 rows=plan.array_side,
                 columns=plan.array_side,
                 count=plan.arrays,
-                library=self.library,
-                engine=self.engine,
-                store=self.store,
+                flow=self.flow,
             )
         return Pools(pools=found)
 
@@ -113,14 +111,14 @@ class Experiment(Setup):
     @cached_property
     def _multipliers(self) -> Mapping[str, NamedMultiplier]:
         """By their names in the plan."""
-        return {name: named_multiplier(name, self.store) for name in self.plan.multipliers}
+        return {name: named_multiplier(name, self.flow.store) for name in self.plan.multipliers}
 
     @cached_property
     def _tables(self) -> Mapping[str, ProductTable]:
         found: dict[str, ProductTable] = {}
         for name, multiplier in self._multipliers.items():
             self.progress(len(found), len(self._multipliers), f"multiplier {name}")
-            record = multiplier.measured(library=self.library, engine=self.engine, store=self.store)
+            record = multiplier.measured(self.flow)
             found[name] = eight_bit_table(record)
         return found
 
@@ -149,8 +147,8 @@ class Experiment(Setup):
             "selector_seeds": plan.selector_seeds,
             "rise_pct": plan.rise_pct,
             "depths": {subject.name: asdict(subject.depth) for subject in self.subjects},
-            "library": self.library.cells.name,
-            "engine": str(self.engine),
+            "library": self.flow.library.cells.name,
+            "engine": str(self.flow.engine),
             "seconds": sum(self.parts.seconds.values()),
         }
 

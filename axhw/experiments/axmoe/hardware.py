@@ -8,6 +8,7 @@ from typing import Any
 from axhw.characterize import characterize
 from axhw.experiments.axmoe.plan import ArraySide
 from axhw.experiments.axmoe.subjects import Subject
+from axhw.flow import Flow
 from axhw.hdl.families.evoapprox import EvoApproxSpec
 from axhw.hdl.pe.systolic import SystolicSpec
 from axhw.moe.arrays import Array
@@ -15,9 +16,6 @@ from axhw.moe.hardware import HardwareCost, hardware_cost
 from axhw.moe.normalized_cost import EXACT_CIRCUIT
 from axhw.moe.rows import ExpertRows
 from axhw.nn.graph import Graph
-from axhw.store import Store
-from axhw.synth.engines import Engine
-from axhw.synth.libraries import LibrarySource
 
 Row = Mapping[str, Any]
 
@@ -25,9 +23,7 @@ Row = Mapping[str, Any]
 def arrays_of(
     side: ArraySide,
     *,
-    library: LibrarySource,
-    engine: Engine,
-    store: Store,
+    flow: Flow,
     progress: Callable[[int, int, str], None],
 ) -> dict[str, Array]:
     """An array by circuit, the exact one first, from the store or made."""
@@ -36,7 +32,7 @@ def arrays_of(
     for circuit in circuits:
         spec = SystolicSpec(multiplier=EvoApproxSpec(circuit=circuit), rows=side.side, columns=side.side)
         progress(len(found), len(circuits), f"array {spec.name}")
-        found[circuit] = Array.of(characterize(spec, library=library, engine=engine, store=store))
+        found[circuit] = Array.of(characterize(spec, flow=flow))
     return found
 
 

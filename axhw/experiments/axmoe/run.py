@@ -81,7 +81,7 @@ class Experiment(Setup):
         """Everything, as JSON values: ``claims`` first."""
         plan, subjects, records = self.plan, self.subjects, self.records
         self.folder.mkdir(parents=True, exist_ok=True)
-        prices = Prices.measured(library=self.library, engine=self.engine, store=self.store)
+        prices = Prices.measured(self.flow)
         table = Table(
             parts=self.parts,
             out=self.folder,
@@ -107,9 +107,7 @@ class Experiment(Setup):
             progress=self.progress,
         )
         points, volumes = searching.rows(self._named(plan.searches.networks))
-        arrays = arrays_of(
-            plan.arrays, library=self.library, engine=self.engine, store=self.store, progress=self.progress
-        )
+        arrays = arrays_of(plan.arrays, flow=self.flow, progress=self.progress)
         hardware = self.parts.remember(
             "hardware",
             {
@@ -153,8 +151,8 @@ class Experiment(Setup):
                 "array_side": plan.arrays.side,
                 "array_images": min(plan.arrays.images, len(test)),
                 "comparison_fj": prices.comparison_fj,
-                "library": self.library.cells.name,
-                "engine": str(self.engine),
+                "library": self.flow.library.cells.name,
+                "engine": str(self.flow.engine),
                 "seconds": sum(self.parts.seconds.values()),
             },
             "circuits": [_circuit_row(record, prices) for record in records],
@@ -189,7 +187,7 @@ class Experiment(Setup):
 
     def _measured(self, circuit: str) -> DesignRecord:
         multiplier = NamedMultiplier(spec=EvoApproxSpec(circuit=circuit))
-        return multiplier.measured(library=self.library, engine=self.engine, store=self.store)
+        return multiplier.measured(self.flow)
 
 
 def _not_retrained(plan: Plan, cells: Sequence[Row]) -> list[dict[str, Any]]:

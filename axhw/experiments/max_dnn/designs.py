@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
 from axhw.errors import AxhwError
 from axhw.experiments.max_dnn.plan import PaletteName, Plan
+from axhw.flow import Flow
 from axhw.hdl.families.roup import RoupSpec
 from axhw.hdl.registry import parse
 from axhw.library.archive import SHIPPED, Archive
 from axhw.lookup import NamedMultiplier, named_multipliers
 from axhw.record import DesignRecord
 from axhw.search.palette import Palette
-from axhw.store import Store
-from axhw.synth.engines import Engine
-from axhw.synth.libraries import LibrarySource
 
 ClassName: TypeAlias = Literal["L", "M", "H"]
 CLASSES: tuple[ClassName, ...] = get_args(ClassName)
@@ -27,22 +24,6 @@ CLASS_RULE = (
 )
 
 Progress = Callable[[int, int, str], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Flow:
-    """With what designs are made.
-
-    Attributes
-    ----------
-    library : LibrarySource
-    engine : Engine
-    store : Store
-    """
-
-    library: LibrarySource
-    engine: Engine
-    store: Store
 
 
 def palettes(plan: Plan, flow: Flow, *, progress: Progress) -> dict[PaletteName, Palette]:
@@ -60,7 +41,7 @@ def palettes(plan: Plan, flow: Flow, *, progress: Progress) -> dict[PaletteName,
     records: dict[str, DesignRecord] = {}
     for multiplier in [exact, *named["roup"], *named["published"]]:
         progress(len(records), total, f"design {multiplier.name}")
-        records[multiplier.name] = multiplier.measured(library=flow.library, engine=flow.engine, store=flow.store)
+        records[multiplier.name] = multiplier.measured(flow)
     found: dict[PaletteName, Palette] = {}
     for name in ("roup", "published"):
         found[name] = Palette.of(records[each.name] for each in [exact, *named[name]])

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -28,10 +28,10 @@ import numpy.typing as npt
 
 from axhw.element_workload import ElementEnergy, ElementMeter, LayerProducts, TracedElement
 from axhw.evaluation import COMPENSATION_IMAGES, Bench
-from axhw.experiments.max_dnn.designs import Flow
 from axhw.experiments.max_dnn.fronts import best, select
 from axhw.experiments.max_dnn.plan import ElementName, Tracing
 from axhw.experiments.parts import Parts
+from axhw.flow import Flow
 from axhw.hdl.pe.mac import MacSpec
 from axhw.hdl.pe.systolic import SystolicSpec
 from axhw.hdl.spec import MultiplierSpec
@@ -168,10 +168,7 @@ class Traces:
         spec = element_of(element, record.multiplier, self.bench.quantized(signed=self.palette.signed))
         if spec not in self._meters:
             self.stage(spec.name)
-            flow = self.flow
-            self._meters[spec] = ElementMeter.of(
-                spec, library=flow.library, engine=flow.engine, store=flow.store, conditions=self.conditions
-            )
+            self._meters[spec] = ElementMeter.of(spec, replace(self.flow, conditions=self.conditions))
         return self._meters[spec]
 
 

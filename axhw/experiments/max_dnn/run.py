@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from axhw.evaluation import Bench, eight_bit_table
 from axhw.experiments.max_dnn.claims import claims
-from axhw.experiments.max_dnn.designs import CLASS_RULE, ClassName, Flow, Progress, classes, palettes
+from axhw.experiments.max_dnn.designs import CLASS_RULE, ClassName, classes, palettes
 from axhw.experiments.max_dnn.divergence import divergence
 from axhw.experiments.max_dnn.energy_model import Traces, chosen_points, measured_points
 from axhw.experiments.max_dnn.fronts import Family, savings, searched_fronts, select
@@ -20,7 +18,7 @@ from axhw.experiments.max_dnn.retraining import Chosen, chosen, retrain_all, ret
 from axhw.experiments.max_dnn.sensitivity import sensitivities, thirds, trained
 from axhw.experiments.max_dnn.site_statistics import class_agreement, depths, filter_summary, kernel_summary
 from axhw.experiments.max_dnn.sites import Sites, measured_sites
-from axhw.experiments.parts import PARTS, Parts
+from axhw.experiments.setup import Setup
 from axhw.mixed.overhead import overhead
 from axhw.nn.compensation import Compensation
 from axhw.search.palette import Palette
@@ -32,34 +30,18 @@ _COSTED: Compensation = "affine"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Experiment:
+class Experiment(Setup):
     """A plan, with what it is carried out with.
 
     Attributes
     ----------
     plan : Plan
-    folder : Path
-        Finished parts, assignments and results.
-    flow : Flow
-    root : Path, optional
-        Folder to look for data sets in.
     device : str, optional
         Retrain chosen points there, with PyTorch; without, those are told that have been retrained before.
-    progress : callable
-        Called with steps done, their total and what comes next.
     """
 
     plan: Plan
-    folder: Path
-    flow: Flow
-    root: Path | None = None
     device: str | None = None
-    progress: Progress = lambda done, total, what: None
-
-    @cached_property
-    def parts(self) -> Parts:
-        """Finished parts."""
-        return Parts(folder=self.folder / PARTS)
 
     def run(self) -> dict[str, Any]:
         """Everything, as JSON values: ``claims`` first."""
@@ -234,7 +216,7 @@ class Experiment:
         small = Palette.of(most_used(assignments, graph, palette, modes=self.plan.modes))
         spec = configurable(small.records)
         self.progress(0, 1, f"configurable multiplier {spec.name}")
-        measured = overhead(spec, library=self.flow.library, engine=self.flow.engine, store=self.flow.store)
+        measured = overhead(spec, flow=self.flow)
         one = Searches(palette="modes", levels=("layer", "filter", "kernel"), compensations=(_COSTED,))
         front = self._fronts(self.plan.model, bench, {"modes": small}, [one], self.plan.evaluations)
         rows = [{**row, **costed(load(self.folder, row), graph, small, measured)} for row in front["points"]]

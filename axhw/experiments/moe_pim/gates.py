@@ -8,16 +8,13 @@ from dataclasses import asdict, dataclass
 from typing import Any, cast
 
 from axhw.experiments.moe_pim.plan import CacheSetting, GroupSetting
+from axhw.flow import Flow
 from axhw.hdl.pe.crossbar_group import CrossbarGroupSpec, Place
 from axhw.hdl.pe.go_cache import GoCacheSpec
 from axhw.lookup import named_multiplier
-from axhw.measure import Conditions
 from axhw.pim.go_cache_unit import go_cache_cost
 from axhw.pim.parts import dominant
 from axhw.pim.sharing import measure_sharing
-from axhw.store import Store
-from axhw.synth.engines import Engine
-from axhw.synth.libraries import LibrarySource
 
 Row = dict[str, Any]
 
@@ -30,45 +27,31 @@ class Bench:
 
     Attributes
     ----------
-    library : LibrarySource
-    engine : Engine
-    store : Store
-    conditions : Conditions
+    flow : Flow
     """
 
-    library: LibrarySource
-    engine: Engine
-    store: Store
-    conditions: Conditions
+    flow: Flow
 
     @property
     def settings(self) -> dict[str, Any]:
         """What all that is measured depends on."""
         return {
-            "library": self.library.cells.sha256,
-            "engine": str(self.engine),
-            "conditions": asdict(self.conditions),
+            "library": self.flow.library.cells.sha256,
+            "engine": str(self.flow.engine),
+            "conditions": asdict(self.flow.conditions),
         }
 
     def group_rows(self, setting: GroupSetting, stage: Callable[[str], None]) -> list[Row]:
         """Groups of crossbars by their size, with the factors of area and energy beside the published ones."""
         spec = CrossbarGroupSpec(
-            multiplier=named_multiplier(setting.multiplier, self.store, {}).spec,
+            multiplier=named_multiplier(setting.multiplier, self.flow.store, {}).spec,
             rows=setting.rows,
             columns=setting.columns,
             depth=setting.depth,
             multiply_in=cast(Place, setting.multiply_in),
         )
         begun = _processor_s()
-        sharing = measure_sharing(
-            spec,
-            crossbars=setting.crossbars,
-            library=self.library,
-            engine=self.engine,
-            store=self.store,
-            conditions=self.conditions,
-            stage=stage,
-        )
+        sharing = measure_sharing(spec, crossbars=setting.crossbars, flow=self.flow, stage=stage)
         taken = _processor_s() - begun
         rows: list[Row] = []
         for row in sharing.rows():
@@ -84,14 +67,7 @@ class Bench:
             experts=setting.experts, kept=setting.kept, score_bits=setting.score_bits, tokens=setting.tokens
         )
         begun = _processor_s()
-        cost = go_cache_cost(
-            spec,
-            library=self.library,
-            engine=self.engine,
-            store=self.store,
-            conditions=self.conditions,
-            stage=lambda name: stage(f"{spec.name}: {name}"),
-        )
+        cost = go_cache_cost(spec, flow=self.flow, stage=lambda name: stage(f"{spec.name}: {name}"))
         row: Row = {
             **asdict(setting),
             "name": cost.name,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -97,7 +97,7 @@ class Experiment(Setup):
     @cached_property
     def bench(self) -> Bench:
         """What gates are measured with."""
-        return Bench(library=self.library, engine=self.engine, store=self.store, conditions=self.plan.conditions)
+        return Bench(flow=replace(self.flow, conditions=self.plan.conditions))
 
     def run(self) -> dict[str, Any]:
         """Everything, as JSON values: ``claims`` first."""
@@ -272,7 +272,7 @@ class Experiment(Setup):
     def _of_gates(self) -> str:
         conditions = self.plan.conditions
         return (
-            f"{self.library.cells.name}, {self.engine}, {conditions.pairs:,} pairs of random operands, seed "
+            f"{self.flow.library.cells.name}, {self.flow.engine}, {conditions.pairs:,} pairs of random operands, seed "
             f"{conditions.seed}"
         )
 
@@ -287,8 +287,8 @@ class Experiment(Setup):
             **asdict(plan),
             "gates": self._of_gates,
             "text": self._of_text,
-            "library": self.library.cells.name,
-            "engine": str(self.engine),
+            "library": self.flow.library.cells.name,
+            "engine": str(self.flow.engine),
             "seconds": sum(self.parts.seconds.values()),
         }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from axhw.experiments.moe_pim.gates import Bench
 from axhw.experiments.moe_pim.plan import ValuePlan
 from axhw.lm.catalogue import find_model
 from axhw.lookup import named_multiplier
+from axhw.measure import Conditions
 from axhw.pim.machines import FLOAT32, INT8, Machine, analog_machines, float_machine, integer_machine
 from axhw.pim.schedule_values import schedule_value_rows
 from axhw.pim.values import Route, ValueSettings, value_rows
@@ -168,8 +169,6 @@ class Model:
         ]
 
     def _table(self, name: str) -> ProductTable:
-        gates = self.gates
-        record = named_multiplier(name, gates.store).measured(
-            library=gates.library, engine=gates.engine, store=gates.store
-        )
-        return eight_bit_table(record)
+        # Products are the same under all conditions; other commands have the record under the usual ones.
+        flow = replace(self.gates.flow, conditions=Conditions())
+        return eight_bit_table(named_multiplier(name, flow.store).measured(flow))
