@@ -96,6 +96,12 @@ class Archive:
         return AxhwError(f"Expected the designs that come with axhw in {self.path}, found {error}: install axhw again.")
 
 
+@functools.cache
+def shipped_keys() -> frozenset[str]:
+    """Keys of the designs that come with axhw."""
+    return frozenset(Archive().documents)
+
+
 def write_archive(path: Path, records: Iterable[DesignRecord]) -> None:
     """An archive of records, in their order; equal records give an equal file."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,9 +12,12 @@ from axhw.characterize import characterize
 from axhw.cli.main import main
 from axhw.cli.search import expanded
 from axhw.errors import AxhwError
+from axhw.flow import Flow
 from axhw.hdl.registry import FAMILIES, parse
 from axhw.library.archive import SHIPPED, Archive
 from axhw.library.catalogue import Catalogue
+from axhw.lookup import named_multiplier
+from axhw.measure import Conditions
 from axhw.store import Store
 
 SUMMARIES = Archive().summaries
@@ -83,12 +87,29 @@ def test_those_measured_anew_are_still_shipped_ones(tmp_path, monkeypatch, capsy
     (published,) = [each for each in SUMMARIES if each["name"] == "evoapprox_v2022_mul8s_1L2L"]
     store, library = Store(tmp_path), published["library"]
     before = expanded(["shipped"], store, library)
-    assert characterize(parse("evoapprox:mul8s_1L2L"), store=store).name == published["name"]
+    assert characterize(parse("evoapprox:mul8s_1L2L"), flow=Flow.of(store=store)).name == published["name"]
     assert expanded(["shipped"], store, library) == before
     assert main(["ls", "--shipped", "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)["designs"]) == len(SUMMARIES)
     with pytest.raises(AxhwError, match="Expected shipped signed 8-bit multipliers measured in other, found none"):
         expanded(["shipped"], store, "other")
+
+
+@pytest.mark.parametrize("place", range(5, len(SUMMARIES), 67))
+def test_figures_are_those_measured_now(place, tmp_path):
+    summary, flow = SUMMARIES[place], Flow.of(store=Store(tmp_path))
+    if str(flow.engine) != summary["engine"]:
+        pytest.skip(f"they were made with {summary['engine']}, here is {flow.engine}")
+    shipped = named_multiplier(summary["key"], flow.store)
+    taken = shipped.measured(flow)
+    assert taken.key == summary["key"]
+    anew = characterize(shipped.spec, flow=flow)
+    assert anew.key != taken.key
+    assert anew.cost == taken.cost
+    assert anew.metrics == taken.metrics
+    # Under other conditions, too, it is made.
+    others = replace(flow, conditions=Conditions(pairs=64))
+    assert shipped.measured(others).cost != taken.cost
 
 
 def test_a_shipped_design_goes_into_an_element_by_name(tmp_path, monkeypatch, capsys):
