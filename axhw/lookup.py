@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from axhw.characterize import characterize
@@ -132,6 +133,8 @@ def _found(text: str, store: Store) -> DesignRecord:
         names = [summary["name"] for summary in Catalogue(store).summaries()]
         near = difflib.get_close_matches(text.partition(":")[0], [*FAMILIES, *names], n=1)
         hint = f" (did you mean {near[0]}?)" if near else ""
+        if Path(text).is_file():
+            hint = ": `axhw import` makes a design of a file"
         raise AxhwError(
             f"Expected a multiplier family out of {', '.join(FAMILIES)}, or the name or key of a design (see "
             f"`axhw ls`), found {text!r}{hint}."

@@ -64,5 +64,8 @@ def test_unknown_names(characterized: Characterized, store: Store, tmp_path: Pat
         r"found 'exact4' \(did you mean exact4s\?\)\.$",
     ):
         named_multiplier("exact4", store)
+    (tmp_path / "mine.npy").touch()
+    with pytest.raises(AxhwError, match=r"found '.*mine\.npy': `axhw import` makes a design of a file\.$"):
+        named_multiplier(str(tmp_path / "mine.npy"), store)
     with pytest.raises(AxhwError, match=r"found 'roupe:p=1' \(did you mean roup\?\)\.$"):
         named_multiplier("roupe:p=1", Store(tmp_path))

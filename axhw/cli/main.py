@@ -8,8 +8,11 @@ from __future__ import annotations
 import importlib
 import keyword
 import os
+import signal
 import sys
+import threading
 import warnings
+from types import FrameType
 
 import click
 
@@ -77,6 +80,12 @@ def cli() -> None:
     """
 
 
+_INTERRUPTED = (
+    "Interrupted: what was finished is kept, and the same command goes on from there, with --resume where it has that "
+    "option."
+)
+
+
 def run() -> None:
     """Entry point of the installed command."""
     sys.exit(main())
@@ -84,35 +93,60 @@ def run() -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code."""
-    try:
-        result = cli.main(args=arguments, prog_name="axhw", standalone_mode=False)
-        sys.stdout.flush()
-    except click.exceptions.Exit as stop:
-        return stop.exit_code
-    except click.UsageError as error:
-        if error.ctx is not None and error.message == error.ctx.get_help():
-            # What click raises for a group without a command, since 8.2.
-            click.echo(error.message, err=True)
-            return 2
-        command = error.ctx.command_path if error.ctx is not None else "axhw"
-        return _fail(f"{error.format_message().rstrip('.')} (see `{command} --help`).", 2)
-    except click.ClickException as error:
-        return _fail(error.format_message(), 2)
-    except AxhwError as error:
-        return _fail(str(error), 2)
-    except VerificationError as error:
-        return _fail(str(error), 1)
-    except (KeyboardInterrupt, click.Abort):
-        return _fail(
-            "Interrupted: what was finished is kept, and the same command goes on from there, with --resume where it "
-            "has that option.",
-            130,
-        )
-    except BrokenPipeError:
-        # The reader of our output went away; a flush at exit must not complain about it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    with _Interrupts() as interrupts:
+        try:
+            result = cli.main(args=arguments, prog_name="axhw", standalone_mode=False)
+            sys.stdout.flush()
+        except click.exceptions.Exit as stop:
+            return stop.exit_code
+        except click.UsageError as error:
+            if error.ctx is not None and error.message == error.ctx.get_help():
+                # What click raises for a group without a command, since 8.2.
+                click.echo(error.message, err=True)
+                return 2
+            command = error.ctx.command_path if error.ctx is not None else "axhw"
+            return _fail(f"{error.format_message().rstrip('.')} (see `{command} --help`).", 2)
+        except click.ClickException as error:
+            return _fail(error.format_message(), 2)
+        except AxhwError as error:
+            return _fail(str(error), 2)
+        except VerificationError as error:
+            return _fail(str(error), 1)
+        except (KeyboardInterrupt, click.Abort):
+            return _fail(_INTERRUPTED, 130)
+        except BrokenPipeError:
+            # The reader of our output went away; a flush at exit must not complain about it.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        except Exception:
+            if interrupts.seen:
+                return _fail(_INTERRUPTED, 130)
+            raise
     return result if isinstance(result, int) else 0
+
+
+class _Interrupts:
+    """Ctrl-C, remembered: a callback of compiled code may swallow it, and something fails for that later."""
+
+    def __init__(self) -> None:
+        self.seen = False
+        self._installed = False
+
+    def __enter__(self) -> _Interrupts:
+        # Where interrupts are ignored, as in the background of a shell, they stay so; only the main thread gets any.
+        usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        if usual and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, self._note)
+            self._installed = True
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._installed:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.seen = True
+        raise KeyboardInterrupt
 
 
 def _fail(sentence: str, code: int) -> int:

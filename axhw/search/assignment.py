@@ -166,7 +166,8 @@ class Assignment:
             raise AxhwError(f"Expected an assignment as JSON in {path}, found other text.") from error
         found = document.get("format") if isinstance(document, dict) else None
         if found != FORMAT:
-            raise AxhwError(f"Expected a file of the format {FORMAT!r}, found {found!r} in {path}.")
+            named = "none" if found is None else repr(found)
+            raise AxhwError(f"Expected a file of the format {FORMAT!r}, found {named} in {path}.")
         try:
             return cls(
                 network=str(document["network"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -16,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from axhw.cli import main as main_module
 from axhw.synth.liberty.library import Cell
 from axhw.synth.liberty.reader import embedded_library
 from axhw.synth.liberty.writer import write_liberty
@@ -312,6 +314,27 @@ def test_an_interrupted_run_says_so_and_goes_on(tmp_path: Path) -> None:
         [sys.executable, "-m", "axhw", "ls", "--json"], env=environment, capture_output=True, text=True, check=True
     )
     assert "exact8s" in {design["name"] for design in json.loads(listed.stdout)["designs"]}
+
+
+def test_an_interrupt_that_something_swallowed_is_told_when_that_fails(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(**options: object) -> None:
+        raise RuntimeError("no compiled object yet")
+
+    def swallows(**options: object) -> None:
+        with contextlib.suppress(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+        fails()
+
+    before = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(main_module.cli, "main", swallows)
+    assert main_module.main([]) == 130
+    assert capsys.readouterr().err.startswith("axhw: Interrupted: what was finished is kept")
+    monkeypatch.setattr(main_module.cli, "main", fails)
+    with pytest.raises(RuntimeError, match="no compiled object yet"):
+        main_module.main([])
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_two_runs_at_once_share_a_store(tmp_path: Path) -> None:

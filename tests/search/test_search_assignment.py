@@ -99,7 +99,7 @@ def test_other_networks_are_refused(palette: Palette, bench: Bench, random_choic
     ("text", "message"),
     [
         ("{", "Expected an assignment as JSON in .*, found other text"),
-        ("[]", "Expected a file of the format 'axhw assignment 1', found None"),
+        ("[]", "Expected a file of the format 'axhw assignment 1', found none"),
         ('{"format": "axhw assignment 1"}', "Expected what axhw writes in the assignment .*'network'"),
     ],
 )
