@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from axhw.cli.options import json_option, print_json
-from axhw.cli.tables import figure_text, plain_table, print_whole, stdout
+from axhw.cli.tables import figure_text, plain_table, stdout
 from axhw.errors import AxhwError
 from axhw.lookup import stored_design
 from axhw.store import Store
@@ -64,7 +64,7 @@ def command(designs: tuple[str, ...], as_json: bool) -> None:
         values = [_text(summary[key]) for summary in summaries]
         if len(set(values)) > 1:
             table.add_row(key, *(cell for value in values for cell in (value, "")))
-    print_whole(table)
+    stdout().print(table)
     measured = "" if first["library"] is None else f"; {first['library']}, {first['stream']}"
     stdout().print(f"[dim]ratios to {first['name']}{measured}[/dim]", soft_wrap=True)
 

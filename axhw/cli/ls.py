@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from axhw.cli.options import json_option, print_json, warn_of_unreadable
-from axhw.cli.tables import figure_text, plain_table, print_whole, stdout
+from axhw.cli.tables import figure_text, plain_table, stdout
 from axhw.errors import AxhwError
 from axhw.index import Index
 from axhw.library.catalogue import Catalogue
@@ -89,7 +89,7 @@ def command(
     named = [column for column in [*axes, sort] if column is not None]
     console = stdout()
     if listed:
-        print_whole(_table(listed, named))
+        console.print(_table(listed, named))
     number = f"{len(listed)} designs" if len(listed) == len(rows) else f"{len(listed)} of {len(rows)} designs"
     shipped = sum(row["shipped"] for row in rows)
     place = f"{shipped} of them shipped with axhw, the others in {store.root}" if shipped else f"in {store.root}"

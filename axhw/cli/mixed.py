@@ -16,7 +16,7 @@ from axhw.cli.options import (
     stderr,
     surroundings_options,
 )
-from axhw.cli.tables import plain_table, print_whole, stdout
+from axhw.cli.tables import plain_table, stdout
 from axhw.errors import AxhwError
 from axhw.files import output_folder, replacing
 from axhw.flow import Flow
@@ -170,7 +170,7 @@ def _print(record: MixedRecord, compared: Overhead | None, out: Path | None) -> 
         table.add_row(
             multiplier.name, *energies, *own, f"{metrics.mae:,.4f}", f"{metrics.mre_pct:.4f}", f"{way.pairs:,}"
         )
-    print_whole(table)
+    console.print(table)
     console.print(_totals(record, compared))
     console.print(f"[dim]{record.ways[0].method}[/dim]")
     console.print(f"[dim]{cost.library} ({cost.corner}), {cost.engine}; operands: {cost.stream}[/dim]")

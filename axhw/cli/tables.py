@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
@@ -10,18 +12,31 @@ _FILE_WIDTH = 160
 _WIDEST = 10_000
 
 
+class Terminal(Console):
+    """Prints tables with all of their figures: narrow terminals wrap lines, as a number that is cut off misleads."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        given = self.width
+        self.width = max([given, *(self._needed(each) for each in objects if isinstance(each, Table))])
+        try:
+            super().print(*objects, **options)
+        finally:
+            self.width = given
+
+    def _needed(self, table: Table) -> int:
+        wide = self.options.update(max_width=_WIDEST)
+        for column in table.columns:
+            if column.no_wrap:
+                # Else Rich takes the longest word of a cell to be enough.
+                cells = (column.header, *column.cells)
+                column.min_width = max(Measurement.get(self, wide, cell).maximum for cell in cells)
+        return Measurement.get(self, wide, table).minimum
+
+
 def stdout() -> Console:
     """Standard output; as wide as the terminal, and wide enough for any table where there is none."""
-    console = Console()
-    return console if console.is_terminal else Console(width=_FILE_WIDTH)
-
-
-def print_whole(table: Table, console: Console | None = None) -> None:
-    """A table with all of its figures: narrow terminals wrap its lines, as a number that is cut off misleads."""
-    console = stdout() if console is None else console
-    whole = Measurement.get(console, console.options.update(max_width=_WIDEST), table).maximum
-    console.width = max(console.width, whole)
-    console.print(table)
+    console = Terminal()
+    return console if console.is_terminal else Terminal(width=_FILE_WIDTH)
 
 
 def figure_text(value: float) -> str:
@@ -36,8 +51,10 @@ def figure_text(value: float) -> str:
 
 
 def plain_table(*columns: str, title: str | None = None, left: int = 1) -> Table:
-    """A table whose first `left` columns are text; the first is never cut."""
+    """A table whose first `left` columns are text; the first of them and all figures are in one line."""
     table = Table(title=title, title_justify="left", box=None, padding=(0, 1), pad_edge=False)
     for position, column in enumerate(columns):
-        table.add_column(column, justify="left" if position < left else "right", no_wrap=position == 0)
+        table.add_column(
+            column, justify="left" if position < left else "right", no_wrap=position == 0 or position >= left
+        )
     return table

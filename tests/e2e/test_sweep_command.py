@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from axhw.cli import sweep
 from axhw.cli.main import main
-from axhw.cli.tables import figure_text, plain_table, print_whole
+from axhw.cli.tables import Terminal, figure_text, plain_table
 from axhw.record import DesignRecord
 from axhw.store import Store
 from axhw.sweep.task import Outcome
@@ -158,12 +157,12 @@ def test_compare_names_the_surroundings_that_differ(run: Run, monkeypatch: pytes
 
 def test_a_narrow_terminal_cuts_no_figure_off() -> None:
     table = plain_table("name", "um2", "library")
-    table.add_row("roup8s_p2_r3_sa4x4", "64,418", "sg13g2_stdcell_typ_1p20V_25C_fit")
-    console = Console(file=io.StringIO(), width=30, force_terminal=True, color_system=None)
-    print_whole(table, console)
+    table.add_row("roup8s_p2_r3_sa4x4", "64,418 um2", "sg13g2_stdcell_typ_1p20V_25C_fit")
+    console = Terminal(file=io.StringIO(), width=30, force_terminal=True, color_system=None)
+    console.print(table)
     assert isinstance(console.file, io.StringIO)
     heading, row = console.file.getvalue().splitlines()
-    assert row.split() == ["roup8s_p2_r3_sa4x4", "64,418", "sg13g2_stdcell_typ_1p20V_25C_fit"]
+    assert row.split() == ["roup8s_p2_r3_sa4x4", "64,418", "um2", "sg13g2_stdcell_typ_1p20V_25C_fit"]
     assert len(heading) == len(row)
 
 
