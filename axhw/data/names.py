@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -121,9 +122,11 @@ def load_dataset(name: str, *, root: Path | None = None) -> Splits:
 
 def _load_path(path: Path) -> Splits:
     if not path.exists():
+        near = difflib.get_close_matches(str(path), DATASETS, n=1)
+        hint = f" (did you mean {near[0]}?)" if near else ", which is no file" if path.suffix else ""
         raise AxhwError(
             f"Expected a data set out of {', '.join(DATASETS)}, or the path of a folder, archive or .npz file, found "
-            f"{str(path)!r}."
+            f"{str(path)!r}{hint}."
         )
     if path.is_dir():
         found = [(source, place) for source in _published() if (place := source.find(path)) is not None]

@@ -207,6 +207,10 @@ def test_names_and_paths_that_are_none(tmp_path: Path) -> None:
         r"found 'mnist'\.$",
     ):
         load_dataset("mnist")
+    with pytest.raises(AxhwError, match=r"found 'cifr10' \(did you mean cifar10\?\)\.$"):
+        load_dataset("cifr10")
+    with pytest.raises(AxhwError, match=r"found '.*absent.npz', which is no file\.$"):
+        load_dataset(str(tmp_path / "absent.npz"))
     (tmp_path / "x.txt").write_text("x")
     with pytest.raises(
         AxhwError, match=r"^Expected a folder, .npz, .zip or .tar.gz file with a data set, found .*x.txt"
