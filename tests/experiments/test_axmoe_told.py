@@ -52,7 +52,8 @@ def tell(table: Table, network: str, *, recipe: str = "ours", seed: int = 0, **c
 
 def test_rows_of_what_was_told(table: Table) -> None:
     splits = load_dataset("digits")
-    assert table.told_rows(["digits_cnn_hard3"], splits) == []
+    # VGG has no use for images that small.
+    assert table.told_rows(["digits_cnn_hard3", "vgg11_bn"], splits) == []
     tell(table, "digits_cnn_hard3")
     tell(table, "digits_cnn_hard3", recipe="study", seed=1, accuracy_after=0.7)
     exact, first, second = table.told_rows(["digits_cnn_hard3"], splits)

@@ -87,14 +87,18 @@ class Table:
             Only accuracies on all images of its test split are taken.
         """
         found: list[Row] = []
+        circuits = {circuit_name(record.multiplier): record for record in self.records}
         for network in networks:
+            told = {circuit: self._told_accuracies(network, circuit, splits) for circuit in circuits}
+            if not any(told.values()):
+                # It may not fit the images at all.
+                continue
             graph = build_graph(network, input_shape=splits.test.image_shape, classes=len(splits.test.classes))
             balanced = ExpertRows.balanced(graph)
             named = {"network": network, "base": dense_name(network), "topology": topology(network)}
-            for record in self.records:
-                circuit = circuit_name(record.multiplier)
+            for circuit, record in circuits.items():
                 costs = cost_columns(balanced, record, self.prices)
-                for seed, accuracies in self._told_accuracies(network, circuit, splits).items():
+                for seed, accuracies in told[circuit].items():
                     found.append(
                         {
                             **named,
