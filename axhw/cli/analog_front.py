@@ -273,6 +273,7 @@ def _designs(
 
 def _document(found: MeasuredFront, about: dict[str, Any], *, exact: str) -> dict[str, Any]:
     reference = {
+        "tokens": found.reference.tokens,
         "nats_per_token": found.reference.nats_per_token,
         "perplexity": found.reference.perplexity,
         "accuracy": found.reference.accuracy,
@@ -328,7 +329,7 @@ def _write(found: MeasuredFront, document: dict[str, Any], folder: Path, *, budg
 def _about(document: dict[str, Any]) -> str:
     magnitude = "" if document["noise"] == NO_NOISE else f" x {document['magnitude']:g}"
     return (
-        f"{document['model']}, {document['test_bytes']:,} bytes of {Path(document['text']).name}; noise "
+        f"{document['model']}, {document['reference']['tokens']:,} bytes of {Path(document['text']).name}; noise "
         f"{document['noise']}{magnitude}; tiles {document['tile']}; digital experts by {document['selector']}\n"
         f"{document['arrays']} {document['array']}, {document['technology']}; memory {document['memory']}; batch "
         f"{document['batch']}"
@@ -339,7 +340,8 @@ def _print(found: MeasuredFront, document: dict[str, Any]) -> None:
     console = stdout()
     reference = document["reference"]
     console.print(
-        f"all experts digital and exact: perplexity {reference['perplexity']:.4f}, {reference['energy_nj']:,.0f} nJ",
+        f"all experts digital, in int8 with exact products: perplexity {reference['perplexity']:.4f}, "
+        f"{reference['energy_nj']:,.0f} nJ",
         highlight=False,
     )
     heads = ("digital", "multiplier", "perplexity", "+-", "rise", "accuracy", "energy", "of exact", "tokens/s")
