@@ -133,6 +133,12 @@ class Accuracies:
     accuracy_after: float
 
     @classmethod
+    def of(cls, found: Mapping[str, Any]) -> Accuracies:
+        """From values by the names of the attributes, numbers as text or not."""
+        shares = {name: float(found[name]) for name in ("exact_accuracy", "accuracy_before", "accuracy_after")}
+        return cls(data=str(found["data"]), images=int(found["images"]), **shares)
+
+    @classmethod
     def read(cls, path: Path) -> Accuracies:
         """From the .json file beside retrained weights.
 
@@ -142,9 +148,7 @@ class Accuracies:
             For a damaged file.
         """
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-            shares = {name: float(found[name]) for name in ("exact_accuracy", "accuracy_before", "accuracy_after")}
-            return cls(data=str(found["data"]), images=int(found["images"]), **shares)
+            return cls.of(json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise AxhwError(
                 f"Expected the accuracies of retrained weights in {path}, found {error!r}: remove the file."

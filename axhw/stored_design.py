@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ from axhw.hdl.spec import MultiplierSpec
 from axhw.sim.product_table import ProductTable
 
 
-class StoredDesign:
+class StoredDesign(ABC):
     """What has a name and a folder of files.
 
     Attributes
@@ -28,8 +29,8 @@ class StoredDesign:
     folder: Path
 
     @property
-    def name(self) -> str:
-        raise NotImplementedError
+    @abstractmethod
+    def name(self) -> str: ...
 
     def read(self, name: str) -> bytes:
         """One of the files.

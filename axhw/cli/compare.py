@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from axhw.cli.options import json_option, print_json
-from axhw.cli.tables import figure_text, plain_table, stdout
+from axhw.cli.tables import plain_table, stdout, value_text
 from axhw.errors import AxhwError
 from axhw.lookup import stored_design
 from axhw.store import Store
@@ -58,15 +58,16 @@ def command(designs: tuple[str, ...], as_json: bool) -> None:
         cells = []
         for number, (summary, ratio) in enumerate(zip(summaries, ratios)):
             known = number > 0 and ratio[figure] is not None
-            cells += [_text(summary[figure]), f"[dim]{ratio[figure]:.3f} x[/dim]" if known else ""]
+            cells += [value_text(summary[figure]), f"[dim]{ratio[figure]:.3f} x[/dim]" if known else ""]
         table.add_row(figure, *cells)
     for key in _CONDITIONS:
-        values = [_text(summary[key]) for summary in summaries]
+        values = [value_text(summary[key]) for summary in summaries]
         if len(set(values)) > 1:
             table.add_row(key, *(cell for value in values for cell in (value, "")))
-    stdout().print(table)
+    console = stdout()
+    console.print(table)
     measured = "" if first["library"] is None else f"; {first['library']}, {first['stream']}"
-    stdout().print(f"[dim]ratios to {first['name']}{measured}[/dim]", soft_wrap=True)
+    console.print(f"[dim]ratios to {first['name']}{measured}[/dim]", soft_wrap=True)
 
 
 def _ratio(value: Any, base: Any) -> float | None:
@@ -76,9 +77,3 @@ def _ratio(value: Any, base: Any) -> float | None:
     ratio = float(value / base)
     # The ratio of 0 to a negative bias is 0, not -0.
     return ratio + 0.0 if math.isfinite(ratio) else None
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return "-"
-    return value if isinstance(value, str) else figure_text(value)

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from axhw.cli.options import json_option, print_json, warn_of_unreadable
-from axhw.cli.tables import figure_text, plain_table, stdout
+from axhw.cli.tables import plain_table, stdout, value_text
 from axhw.errors import AxhwError
 from axhw.index import Index
 from axhw.library.catalogue import Catalogue
@@ -111,12 +111,9 @@ def _table(rows: Sequence[dict[str, Any]], named: Sequence[str]) -> Any:
     table = plain_table("name", "key", *(_HEADINGS.get(figure, figure) for figure in figures), "library", left=2)
     for row in rows:
         table.add_row(
-            row["name"], row["key"][:8], *(_text(row.get(figure)) for figure in figures), _text(row["library"])
+            row["name"],
+            row["key"][:8],
+            *(value_text(row.get(figure)) for figure in figures),
+            value_text(row["library"]),
         )
     return table
-
-
-def _text(value: object) -> str:
-    if value is None:
-        return "-"
-    return figure_text(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else str(value)

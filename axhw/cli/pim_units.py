@@ -29,7 +29,6 @@ from axhw.pim.parts import Part, dominant
 from axhw.pim.sharing import CROSSBARS, Sharing, measure_sharing, published_factor
 from axhw.sim.cosimulation import LEVELS, Check, Level, cosimulate
 from axhw.sim.simulators import SIMULATORS, find_simulator
-from axhw.store import Store
 
 _pairs_option = click.option(
     "--pairs", type=click.IntRange(min=MIN_PAIRS), default=Conditions.pairs, show_default=True, help="For energy."
@@ -94,25 +93,20 @@ def sharing(
     axhw pim sharing --multiplier exact:width=4
     axhw pim sharing -m roup:p=2,r=3 --crossbars 1,4 --rows 4 --columns 2 --multiply-in periphery
     """
-    store = Store.default()
+    conditions = Conditions(
+        pairs=pairs, seed=seed, input_slew_ns=input_slew_ns, output_load_ff=output_load_ff, wire_load=wire_load
+    )
+    flow = Flow.of(library=library, engine=engine, conditions=conditions)
     spec = CrossbarGroupSpec(
-        multiplier=named_multiplier(multiplier, store, {}).spec,
+        multiplier=named_multiplier(multiplier, flow.store, {}).spec,
         rows=rows,
         columns=columns,
         terms=terms,
         depth=depth,
         multiply_in=multiply_in,
     )
-    conditions = Conditions(
-        pairs=pairs, seed=seed, input_slew_ns=input_slew_ns, output_load_ff=output_load_ff, wire_load=wire_load
-    )
     with stderr.status(spec.name) as status:
-        found = measure_sharing(
-            spec,
-            crossbars=crossbars,
-            flow=Flow.of(library=library, engine=engine, store=store, conditions=conditions),
-            stage=status.update,
-        )
+        found = measure_sharing(spec, crossbars=crossbars, flow=flow, stage=status.update)
     if as_json:
         print_json({"groups": found.rows()})
     else:

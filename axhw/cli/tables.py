@@ -50,6 +50,13 @@ def figure_text(value: float) -> str:
     return f"{value:,.4g}"
 
 
+def value_text(value: object) -> str:
+    """Anything in a table: numbers as `figure_text`, and a dash for what is not known."""
+    if value is None:
+        return "-"
+    return figure_text(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else str(value)
+
+
 def plain_table(*columns: str, title: str | None = None, left: int = 1) -> Table:
     """A table whose first `left` columns are text; the first of them and all figures are in one line."""
     table = Table(title=title, title_justify="left", box=None, padding=(0, 1), pad_edge=False)

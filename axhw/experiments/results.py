@@ -45,6 +45,11 @@ def made_by(command: str) -> str:
     )
 
 
+def tables_named(*names: str) -> Callable[[Document], Mapping[str, Rows]]:
+    """`Report.tables` that are in the document under the names of their files."""
+    return lambda document: {name: document[name] for name in names}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Report:
     """How a study is told and written.

@@ -73,6 +73,20 @@ class Cell:
         """Of its files."""
         return f"{self.circuit}-seed{self.seed}"
 
+    @classmethod
+    def of_file(cls, path: Path) -> Cell:
+        """The cell that a file ``<recipe>/<network>/<circuit>-seed<seed>.*`` belongs to.
+
+        Raises
+        ------
+        AxhwError
+            If it has another name.
+        """
+        circuit, separator, seed = path.stem.rpartition("-seed")
+        if not separator or not seed.isdigit():
+            raise AxhwError(f"Expected a file <circuit>-seed<seed>{path.suffix}, found {path}: remove it.")
+        return cls(network=path.parent.name, circuit=circuit, recipe=path.parent.parent.name, seed=int(seed))
+
     def folder(self, root: Path) -> Path:
         """Where its files lie, or are to lie."""
         return root / self.recipe / self.network

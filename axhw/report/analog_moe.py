@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter
 
+from axhw.report.panels import panel_figure
 from axhw.report.style import MUTED, PAPER, design_style, figure_style
 
 Row: TypeAlias = Mapping[str, Any]
@@ -54,14 +55,9 @@ def draw_selectors(
     """
     panels = list(dict.fromkeys((str(row["model"]), float(row["magnitude"])) for row in rows))
     panels.sort(key=lambda panel: (list(references).index(panel[0]), panel[1]))
-    columns = min(len(panels), _COLUMNS)
-    lines = -(-len(panels) // columns)
     shown = set(banded)
     with figure_style():
-        figure = Figure(figsize=(1.0 + 3.1 * columns, 1.4 + 2.9 * lines), layout="constrained")
-        grid = figure.subplots(lines, columns, squeeze=False)
-        for axes in grid.flat[len(panels) :]:
-            axes.set_visible(False)
+        figure, grid = panel_figure(len(panels), across=_COLUMNS, panel_inches=(3.1, 2.9), margin_inches=(1.0, 1.4))
         for axes, (model, magnitude) in zip(grid.flat, panels):
             own = [row for row in rows if (row["model"], row["magnitude"]) == (model, magnitude)]
             axes.grid()

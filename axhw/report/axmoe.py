@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from axhw.report.panels import panel_figure
 from axhw.report.style import FAINT, INK, MUTED, PAPER, design_style, figure_style
 
 Row = Mapping[str, Any]
@@ -23,6 +23,7 @@ _SHARINGS = {
     "expert": "one for each expert",
 }
 _LARGEST_LOSS_PCT = 10.0
+_LEAST_WIDTH_INCHES = 6.4
 _MOST_NUMBERS = 24
 
 
@@ -42,12 +43,14 @@ def draw_accuracies(rows: Sequence[Row], *, columns: Mapping[str, str], about: s
     networks = list(dict.fromkeys(str(row["network"]) for row in rows))
     circuits = list(dict.fromkeys(str(row["circuit"]) for row in rows))
     with figure_style():
-        across = min(len(networks), 4)
-        down = math.ceil(len(networks) / across)
-        figure = Figure(figsize=(max(6.4, 1.0 + 2.6 * across), 1.0 + 2.5 * down), layout="constrained")
-        grid = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False)
-        for axes in grid.flat[len(networks) :]:
-            axes.set_visible(False)
+        figure, grid = panel_figure(
+            len(networks),
+            across=4,
+            panel_inches=(2.6, 2.5),
+            margin_inches=(1.0, 1.0),
+            least_width_inches=_LEAST_WIDTH_INCHES,
+            share=True,
+        )
         for place, (axes, network) in enumerate(zip(grid.flat, networks)):
             own = {row["circuit"]: row for row in rows if row["network"] == network}
             axes.grid(axis="y")
@@ -70,7 +73,7 @@ def draw_accuracies(rows: Sequence[Row], *, columns: Mapping[str, str], about: s
             axes.set_title(network)
             axes.set_xticks(range(len(circuits)), [_short(name) for name in circuits], rotation=60)
             # Panels above an empty place have the last axis of their column.
-            axes.tick_params(labelbottom=place + across >= len(networks))
+            axes.tick_params(labelbottom=place + grid.shape[1] >= len(networks))
         for axes in grid[:, 0]:
             axes.set_ylabel("accuracy (%)")
         handles, labels = grid[0, 0].get_legend_handles_labels()
@@ -94,12 +97,13 @@ def draw_pareto(rows: Sequence[Row], *, about: str, cost: str = "published_cost"
     bases = list(dict.fromkeys(str(row["base"]) for row in rows))
     shown = [name for name in TOPOLOGIES if any(row["topology"] == name for row in rows)]
     with figure_style():
-        across = min(len(bases), 3)
-        down = math.ceil(len(bases) / across)
-        figure = Figure(figsize=(max(6.4, 1.2 + 3.4 * across), 1.0 + 3.0 * down), layout="constrained")
-        grid = figure.subplots(down, across, squeeze=False)
-        for axes in grid.flat[len(bases) :]:
-            axes.set_visible(False)
+        figure, grid = panel_figure(
+            len(bases),
+            across=3,
+            panel_inches=(3.4, 3.0),
+            margin_inches=(1.2, 1.0),
+            least_width_inches=_LEAST_WIDTH_INCHES,
+        )
         for axes, base in zip(grid.flat, bases):
             axes.grid()
             finals = []
@@ -188,12 +192,13 @@ def draw_sharings(points: Sequence[Row], *, about: str) -> Figure:
     """
     panels = list(dict.fromkeys((str(row["network"]), str(row["compensation"])) for row in points))
     with figure_style():
-        across = min(len(panels), 3)
-        down = math.ceil(len(panels) / across)
-        figure = Figure(figsize=(max(6.4, 1.0 + 3.2 * across), 1.2 + 2.9 * down), layout="constrained")
-        grid = figure.subplots(down, across, squeeze=False)
-        for axes in grid.flat[len(panels) :]:
-            axes.set_visible(False)
+        figure, grid = panel_figure(
+            len(panels),
+            across=3,
+            panel_inches=(3.2, 2.9),
+            margin_inches=(1.0, 1.2),
+            least_width_inches=_LEAST_WIDTH_INCHES,
+        )
         for axes, (network, compensation) in zip(grid.flat, panels):
             axes.grid()
             axes.axhline(0, color=MUTED, **_DASHED)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from axhw.experiments.analog_moe.explanations import (
     NAME,
     condition_blocks,
@@ -14,7 +12,7 @@ from axhw.experiments.analog_moe.explanations import (
     policy_blocks,
     selector_blocks,
 )
-from axhw.experiments.results import Document, Report, claims_blocks, made_by
+from axhw.experiments.results import Document, Report, claims_blocks, made_by, tables_named
 from axhw.report.study import Block, Table
 
 _TABLES = (
@@ -29,10 +27,6 @@ _TABLES = (
     "hypervolumes",
     "policies",
 )
-
-
-def _tables(document: Document) -> dict[str, Any]:
-    return {name: document[name] for name in _TABLES}
 
 
 def _opening(document: Document) -> list[str]:
@@ -121,5 +115,5 @@ REPORT = Report(
         "Approximate digital experts": front_blocks,
         "Budgets and noise that changes": policy_blocks,
     },
-    tables=_tables,
+    tables=tables_named(*_TABLES),
 )

@@ -20,7 +20,7 @@ from axhw.experiments.axmoe.explanations import (
     routing_blocks,
     sharing_blocks,
 )
-from axhw.experiments.results import Document, Report, claims_blocks, made_by
+from axhw.experiments.results import Document, Report, claims_blocks, made_by, tables_named
 from axhw.moe.cells import RECIPES
 from axhw.moe.normalized_cost import EXACT_CIRCUIT
 from axhw.report.axmoe import draw_accuracies, draw_pareto
@@ -42,10 +42,6 @@ _TABLES = (
     "arrays",
     "hardware",
 )
-
-
-def _tables(document: Document) -> dict[str, Any]:
-    return {name: document[name] for name in _TABLES}
 
 
 def _opening(document: Document) -> list[str]:
@@ -213,5 +209,5 @@ REPORT = Report(
         "A multiplier for each expert": sharing_blocks,
         "On systolic arrays": hardware_blocks,
     },
-    tables=_tables,
+    tables=tables_named(*_TABLES),
 )

@@ -16,7 +16,6 @@ from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
 
-from axhw.errors import AxhwError
 from axhw.moe.cells import Cell
 from axhw.retraining import Accuracies
 
@@ -38,14 +37,7 @@ def gathered(folder: Path) -> dict[Cell, Accuracies]:
     AxhwError
         For damaged files, and for files that are no cells.
     """
-    found = {}
-    for path in sorted(folder.glob("*/*/*.json")):
-        circuit, separator, seed = path.stem.rpartition("-seed")
-        if not separator or not seed.isdigit():
-            raise AxhwError(f"Expected a file <circuit>-seed<seed>.json, found {path}: remove it.")
-        cell = Cell(network=path.parent.name, circuit=circuit, recipe=path.parent.parent.name, seed=int(seed))
-        found[cell] = Accuracies.read(path)
-    return found
+    return {Cell.of_file(path): Accuracies.read(path) for path in sorted(folder.glob("*/*/*.json"))}
 
 
 def table_text(told: Mapping[Cell, Accuracies]) -> str:
@@ -59,16 +51,8 @@ def table_text(told: Mapping[Cell, Accuracies]) -> str:
 
 
 def _parsed(row: Mapping[str, str]) -> tuple[Cell, Accuracies]:
-    return (
-        Cell(network=row["network"], circuit=row["circuit"], recipe=row["recipe"], seed=int(row["seed"])),
-        Accuracies(
-            data=row["data"],
-            images=int(row["images"]),
-            exact_accuracy=float(row["exact_accuracy"]),
-            accuracy_before=float(row["accuracy_before"]),
-            accuracy_after=float(row["accuracy_after"]),
-        ),
-    )
+    cell = Cell(network=row["network"], circuit=row["circuit"], recipe=row["recipe"], seed=int(row["seed"]))
+    return cell, Accuracies.of(row)
 
 
 def main() -> None:
