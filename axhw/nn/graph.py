@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -210,6 +210,14 @@ class Graph:
             users = self.consumers[node.name]
             if isinstance(node.layer, Gate) or (users and all(user.name in found for user in users)):
                 found.add(node.name)
+        return tuple(node for node in self.nodes if node.name in found)
+
+    def leading_to(self, names: Iterable[str]) -> tuple[Node, ...]:
+        """Some nodes and all that they are computed from, in order."""
+        found = set(names)
+        for node in reversed(self.nodes):
+            if node.name in found:
+                found.update(node.sources)
         return tuple(node for node in self.nodes if node.name in found)
 
     @cached_property

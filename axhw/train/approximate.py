@@ -50,7 +50,7 @@ def approximate_sums(
     Returns
     -------
     tensor
-        Whole numbers in float32, or in float64 where they could exceed 2**24.
+        Whole numbers in float32, or in float64 where that might not hold them.
     """
     layer = maps.layer
     if isinstance(layer, Conv2d) and any(layer.padding) and not _padding_vanishes(maps, a_zero):
@@ -75,12 +75,11 @@ class _Products(torch.autograd.Function):
     ) -> torch.Tensor:
         ctx.save_for_backward(a, w, a_zero, w_zero)
         ctx.maps, ctx.layer = maps, layer
-        column = _columns(maps, w, w_zero)
         if maps.multiplies(a.device):
             left = _expanded_codes(maps, layer, a, a_zero)
-            sums = _factored(maps, layer, left, _expanded_weights(layer, column, maps.right))
+            sums = _factored(maps, layer, left, _expanded_second(maps, layer, w, w_zero))
         else:
-            sums = look_up_sums(layer, maps, _rows(maps, a, a_zero), column)
+            sums = look_up_sums(layer, maps, _rows(maps, a, a_zero), _columns(maps, w, w_zero))
         return _without_zero_points(maps, layer, sums, a, w, (a_zero, w_zero))
 
     @staticmethod
@@ -150,11 +149,26 @@ def _expanded_codes(maps: TableMaps, layer: ProductLayer, a: torch.Tensor, a_zer
     if not fuses(a):
         return _expanded(layer, _rows(maps, a, a_zero), maps.left)
     offset = maps.offset if a_zero is None else maps.offset + a_zero
-    values = fused().expand(a, offset, maps.left)
+    return _in_order(layer, a, fused().expand(a, offset, maps.left))
+
+
+def _expanded_second(
+    maps: TableMaps, layer: ProductLayer, w: torch.Tensor, w_zero: torch.Tensor | None
+) -> torch.Tensor:
+    """Factors of codes of the second operand, in one pass where that can be."""
+    if isinstance(layer, WeightLayer) and len(maps.tables.tables) == 1 and w_zero is None:
+        ordered = w.contiguous(memory_format=torch.channels_last) if isinstance(layer, Conv2d) else w
+        if fuses(ordered):
+            return _in_order(layer, w, fused().expand(ordered, maps.offset, maps.right))
+    return _expanded_weights(layer, _columns(maps, w, w_zero), maps.right)
+
+
+def _in_order(layer: ProductLayer, operand: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    """What the fused kernel makes of an operand, in its axes: the terms of a channel side by side."""
     if isinstance(layer, Conv2d):
-        batch, _, height, width = a.shape
-        return values.reshape(batch, height, width, -1).permute(0, 3, 1, 2)
-    return values.reshape(*a.shape[:-1], -1)
+        first, _, height, width = operand.shape
+        return values.reshape(first, height, width, -1).permute(0, 3, 1, 2)
+    return values.reshape(*operand.shape[:-1], -1)
 
 
 def _expanded(layer: ProductLayer, index: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:

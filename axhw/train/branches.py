@@ -22,11 +22,13 @@ class Branches:
     graph : Graph
     device : device
         Of the images.
+    fork : bool
+        Whether experts are to leave the current stream at all.
     """
 
-    def __init__(self, graph: Graph, device: torch.device) -> None:
+    def __init__(self, graph: Graph, device: torch.device, *, fork: bool = True) -> None:
         # Each stream keeps memory of its own, which large batches without gradients had better share.
-        forked = device.type == "cuda" and torch.is_grad_enabled()
+        forked = fork and device.type == "cuda" and torch.is_grad_enabled()
         experts = {node.route.expert for node in graph if node.route is not None} if forked else set()
         self._trunk = torch.cuda.current_stream(device) if experts else None
         self._of_expert = {expert: torch.cuda.Stream(device) for expert in experts}

@@ -53,14 +53,14 @@ def exact_sums(
     a, w : float32 tensors
         Operands as whole numbers; for a `MatMul` both are activations.
     largest_product : int
-        Bound of the sum of the magnitudes of a product's terms.
+        Bound of the sum of the magnitudes of a product's terms, in units of a power of two that divides them all.
     terms : int
         Channels of both operands for each of the layer's, side by side: a product is the sum of theirs.
 
     Returns
     -------
     tensor
-        float32, or float64 where a sum could exceed 2**24.
+        float32, or float64 where a sum could exceed 2**24 units.
     """
     a_axis, w_axis = _term_axes(layer)
     channels = w.shape[w_axis] // terms

@@ -9,7 +9,7 @@ Backwards, rounding counts as the identity and saturation as a wall (straight-th
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 
 import torch
@@ -32,12 +32,13 @@ from axhw.train.layers import forward
 from axhw.train.moving_ranges import MovingRanges
 from axhw.train.products import exact_sums, product_sums
 from axhw.train.real_layers import CodeFunction, device_codes, numpy_codes
-from axhw.train.routing import ChosenRows, combined
+from axhw.train.routing import Capacity, ChosenRows, combined
 from axhw.train.table_maps import Approximation, table_maps
 from axhw.train.torch_model import GraphModule, to_network
 from axhw.train.weight_codes import WeightCodes, WeightQuantizer
 
 _PLAIN = Approximation()
+_CHECKED_ROWS = 8
 
 
 class QuantizedModule(nn.Module):
@@ -92,6 +93,7 @@ class QuantizedModule(nn.Module):
         self._moving: MovingRanges | None = None
         self._codings: Codings | None = None
         self._exact: dict[str, CodeFunction] = {}
+        self._capacities: dict[str, Capacity] = {}
 
     @property
     def graph(self) -> Graph:
@@ -125,7 +127,7 @@ class QuantizedModule(nn.Module):
         return changed
 
     def check_sums(self, images: torch.Tensor) -> None:
-        """Compare all sums of products for some images with slow ones that are exact beyond doubt.
+        """Compare sums of products for the first of some images with slow ones that are exact beyond doubt.
 
         Which kernel a GPU library chooses, and how that one rounds, depends on library, device and shapes.
 
@@ -147,19 +149,21 @@ class QuantizedModule(nn.Module):
     ) -> torch.Tensor:
         """The output for normalised images; `observe` gets each node's output, codes where the tensor has some.
 
-        Experts compute the chosen rows where no gradient asks for the others, but all rows in training on a GPU.
+        Experts compute the chosen rows where no gradient asks for the others; in training on a GPU all rows, or as
+        many as `make_room` was told.
         """
         codings = self._current()
         weights = self._weights(self.model, codings)
-        if images.is_cuda and images.ndim == 4:
-            # Every tensor behind takes this memory order on, which cuDNN's and our own kernels are fastest in.
-            images = images.contiguous(memory_format=torch.channels_last)
+        images = _in_memory_order(images)
         self._moving = MovingRanges(self.graph, self._plan, self.limits) if self._follows and self.training else None
         self._follow(INPUT, images)
         values = {INPUT: codings.tensors[INPUT].encode(images)}
         # How many rows an expert gets differs from step to step, and a recorded step does not.
-        recorded = images.is_cuda and torch.is_grad_enabled()
-        branches, rows = Branches(self.graph, images.device), ChosenRows(self.graph)
+        training = torch.is_grad_enabled()
+        capacities = self._capacities if training and self._moving is None else {}
+        rows = ChosenRows(self.graph, capacities)
+        # What moves rows to the slots of all experts and back is in one place.
+        branches = Branches(self.graph, images.device, fork=not capacities)
         for node in self.graph:
             with branches.at(node, values):
                 picked = rows.picked(node, values) if node.name in self._plan.choices else None
@@ -169,13 +173,64 @@ class QuantizedModule(nn.Module):
                     value = torch.clamp(picked, *codings.limits[node.name][1:])
             values[node.name] = value
             decided = isinstance(node.layer, Gate) and node.layer.k < value.shape[-1]
-            if decided and not (value.requires_grad or self._moving or recorded):
+            fixed = images.is_cuda and training and node.name not in capacities
+            if decided and not (value.requires_grad or self._moving or fixed):
                 rows.decide(node.name, value != codings.tensors[node.name].zero_point)
             if observe is not None:
                 observe(node, values[node.name])
             for name in self.graph.last_use[node.name]:
                 del values[name]
         return values[self.graph.output]
+
+    @property
+    def early_gates(self) -> tuple[str, ...]:
+        """Frozen gates that see images alone and give each to one expert: what they choose doesn't change in training.
+
+        None while ranges follow the activations.
+        """
+        if self._follows:
+            return ()
+        frozen = {INPUT}
+        for node in self.graph:
+            if node.name in self.model.frozen and frozen.issuperset(node.inputs):
+                frozen.add(node.name)
+        gates = (node for node in self.graph if isinstance(node.layer, Gate) and node.layer.k == 1)
+        return tuple(node.name for node in gates if node.name in frozen)
+
+    def choices(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Whether each image is given to each expert by the `early_gates`, bool [B, experts]."""
+        gates = self.early_gates
+        asked = self.graph.leading_to(gates)
+        with torch.no_grad():
+            codings = self._current()
+            weights = self._weights(self.model, codings)
+            values = {INPUT: codings.tensors[INPUT].encode(_in_memory_order(images))}
+            for node in asked:
+                inputs = tuple(values[name] for name in node.inputs)
+                values[node.name] = self._run(node, inputs, codings, weights)
+        return {gate: values[gate] != codings.tensors[gate].zero_point for gate in gates}
+
+    def make_room(self, rows: Mapping[str, Sequence[int]]) -> bool:
+        """From now on experts compute so many rows in training, whichever are chosen for them; there must not be more.
+
+        Parameters
+        ----------
+        rows : mapping of str to sequence of int
+            For the experts of each of the `early_gates`.
+
+        Returns
+        -------
+        bool
+            Whether that is more than before: a recorded step must be recorded anew.
+        """
+        grown = {}
+        for gate, counts in rows.items():
+            known = self._capacities.get(gate)
+            if known is None or not known.holds(counts):
+                before = (0,) * len(counts) if known is None else known.slots
+                grown[gate] = Capacity.of([max(pair) for pair in zip(counts, before)], self.limits.device)
+        self._capacities |= grown
+        return bool(grown)
 
     def _current(self) -> Codings:
         if self._follows and self.training:
@@ -264,17 +319,33 @@ class QuantizedModule(nn.Module):
                 operands = (operands[0], operands[1].contiguous(memory_format=torch.channels_last))
             sums = exact_sums(layer, *operands, largest_product=activation * other)
         if self._checks:
-            with torch.no_grad():
-                if maps is not None:
-                    expected = reference_sums(maps, *operands, a_zero=zeros[0], w_zero=zeros[1])
-                else:
-                    expected = product_sums(layer, *(operand.to(torch.float64) for operand in operands))
-                off = float((sums.to(torch.float64) - expected).abs().max())
-            if off:
-                raise VerificationError(
-                    f"Expected exact sums of products in {node.name} on {sums.device}, found some off by {off:g}."
-                )
+            self._check(node, layer, sums, operands, zeros)
         return sums
+
+    def _check(
+        self,
+        node: Node,
+        layer: ProductLayer,
+        sums: torch.Tensor,
+        operands: tuple[torch.Tensor, torch.Tensor],
+        zeros: tuple[torch.Tensor | None, torch.Tensor | None],
+    ) -> None:
+        """Compare the sums of the first rows: a kernel treats all rows alike, and exact sums take long."""
+        if not len(sums):
+            return
+        maps = self._maps[self._maps_of[node.name]] if node.name in self._maps_of else None
+        with torch.no_grad():
+            first = operands[0][:_CHECKED_ROWS]
+            second = operands[1][:_CHECKED_ROWS] if isinstance(layer, MatMul) else operands[1]
+            if maps is not None:
+                expected = reference_sums(maps, first, second, a_zero=zeros[0], w_zero=zeros[1])
+            else:
+                expected = product_sums(layer, first.to(torch.float64), second.to(torch.float64))
+            off = float((sums[:_CHECKED_ROWS].to(torch.float64) - expected).abs().max())
+        if off:
+            raise VerificationError(
+                f"Expected exact sums of products in {node.name} on {sums.device}, found some off by {off:g}."
+            )
 
     def _finish(
         self, node: Node, sums: torch.Tensor, bias: torch.Tensor, unit: torch.Tensor, codings: Codings
@@ -346,3 +417,13 @@ class QuantizedModule(nn.Module):
     def _follow(self, tensor: str, real: torch.Tensor) -> None:
         if self._moving is not None:
             self._moving.see(tensor, real)
+
+
+def _in_memory_order(images: torch.Tensor) -> torch.Tensor:
+    """On a GPU with the channels of a pixel side by side: the order that cuDNN's and our own kernels are fastest in.
+
+    Every tensor behind takes it on.
+    """
+    if images.is_cuda and images.ndim == 4:
+        return images.contiguous(memory_format=torch.channels_last)
+    return images

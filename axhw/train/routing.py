@@ -1,17 +1,83 @@
 """Experts in PyTorch: each computes all rows, and weights of 0 drop what it should not have.
 
 That keeps every shape the same from step to step, so that a step can be recorded once for a GPU, and gives gates a
-gradient. Where neither is needed experts compute only the rows chosen for them (`ChosenRows`).
+gradient. Gates that need no gradient let experts compute only the rows chosen for them (`ChosenRows`), in a recorded
+step in a fixed number of slots (`Capacity`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 
 from axhw.nn.graph import Graph, Node
 from axhw.nn.layers.routing import Combine, Gate
+
+_SLOTS_AT_ONCE = 8
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Capacity:
+    """Slots for the rows that the experts of a gate get, which gives each row to one of them.
+
+    Attributes
+    ----------
+    slots : tuple of int
+        For each expert.
+    first, end : int64 tensors, shape (experts,)
+        The slots of each expert among those of all.
+    """
+
+    slots: tuple[int, ...]
+    first: torch.Tensor
+    end: torch.Tensor
+
+    @classmethod
+    def of(cls, rows: Sequence[int], device: torch.device) -> Capacity:
+        """Enough for a number of rows for each expert, and somewhat more."""
+        slots = tuple(-(-count // _SLOTS_AT_ONCE) * _SLOTS_AT_ONCE for count in rows)
+        end = torch.tensor(slots, device=device).cumsum(dim=0)
+        return cls(slots=slots, first=end - torch.tensor(slots, device=device), end=end)
+
+    def holds(self, rows: Sequence[int]) -> bool:
+        """Whether there is a slot for each row."""
+        return all(count <= slots for count, slots in zip(rows, self.slots))
+
+
+class _Slots:
+    """Which row lies in which slot; slots that are left over hold the first row, and nothing takes what becomes of it.
+
+    A row without a slot has a place behind the last, where nothing can be taken from.
+    """
+
+    def __init__(self, capacity: Capacity, chosen: torch.Tensor) -> None:
+        self._sizes = capacity.slots
+        total = sum(capacity.slots)
+        slot = chosen.cumsum(dim=0) - 1 + capacity.first
+        slot = torch.where(slot < capacity.end, slot, total)
+        self._place = torch.where(chosen, slot, 0).sum(dim=1)
+        self._chosen = chosen
+        every = torch.arange(len(chosen), device=chosen.device)
+        self._row = every.new_zeros(total + 1).scatter_(0, self._place, every)[:-1]
+        self._filled: dict[str, tuple[torch.Tensor, ...]] = {}
+
+    def rows(self, name: str, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """What each expert takes of a tensor, which is moved once for all of them."""
+        if name not in self._filled:
+            self._filled[name] = _taken(x, self._row).split(self._sizes)
+        return self._filled[name]
+
+    def back(self, experts: Sequence[torch.Tensor]) -> torch.Tensor:
+        """All rows in their order, from what experts made of them."""
+        return _taken(torch.cat(list(experts)), self._place)
+
+    def spread(self, experts: Sequence[torch.Tensor]) -> tuple[torch.Tensor, ...]:
+        """What each expert made of all rows, 0 where a row was not chosen."""
+        rows = self.back(experts)
+        own = (chosen.reshape(-1, *(1,) * (rows.ndim - 1)) for chosen in self._chosen.unbind(dim=1))
+        return tuple(torch.where(chosen, rows, 0) for chosen in own)
 
 
 class ChosenRows:
@@ -20,10 +86,14 @@ class ChosenRows:
     Parameters
     ----------
     graph : Graph
+    capacities : mapping of str to Capacity
+        Of gates whose experts are to compute the same number of rows every time.
     """
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, capacities: Mapping[str, Capacity]) -> None:
         self._graph = graph
+        self._capacities = capacities
+        self._slots: dict[str, _Slots] = {}
         self._of_gate: dict[str, list[torch.Tensor]] = {}
 
     def decide(self, gate: str, chosen: torch.Tensor) -> None:
@@ -36,6 +106,9 @@ class ChosenRows:
             For each row.
         """
         by_row = chosen.reshape(-1, chosen.shape[-1])
+        if gate in self._capacities:
+            self._slots[gate] = _Slots(self._capacities[gate], by_row)
+            return
         self._of_gate[gate] = [torch.nonzero(column).reshape(-1) for column in by_row.unbind(dim=1)]
 
     def inputs(self, node: Node, values: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, ...]:
@@ -44,10 +117,16 @@ class ChosenRows:
         What lies behind experts takes all rows again, with 0 where a row was not chosen.
         """
         taken = dense_inputs(self._graph, node, values)
+        outside = [self._graph.route_of(name) is None for name in node.inputs]
+        if node.route is not None and node.route.gate in self._slots:
+            slots, expert = self._slots[node.route.gate], node.route.expert
+            named = zip(node.inputs, taken, outside)
+            return tuple(slots.rows(name, x)[expert] if whole else x for name, x, whole in named)
         if node.route is not None and node.route.gate in self._of_gate:
             rows = self._of_gate[node.route.gate][node.route.expert]
-            outside = (self._graph.route_of(name) is None for name in node.inputs)
             return tuple(_taken(x, rows) if whole else x for x, whole in zip(taken, outside))
+        if isinstance(node.layer, Combine) and node.inputs[0] in self._slots:
+            return (taken[0], *self._slots[node.inputs[0]].spread(taken[1:]))
         if isinstance(node.layer, Combine) and node.inputs[0] in self._of_gate:
             weights, *experts = taken
             count = weights.shape[:-1].numel()
@@ -60,7 +139,11 @@ class ChosenRows:
 
     def picked(self, node: Node, values: Mapping[str, torch.Tensor]) -> torch.Tensor | None:
         """All rows, each from its expert, for a `Combine` whose gate gives each to one; None for other nodes."""
-        if not isinstance(node.layer, Combine) or node.inputs[0] not in self._of_gate:
+        if not isinstance(node.layer, Combine):
+            return None
+        if node.inputs[0] in self._slots:
+            return self._slots[node.inputs[0]].back([values[name] for name in node.inputs[1:]])
+        if node.inputs[0] not in self._of_gate:
             return None
         gate = self._graph[node.inputs[0]].layer
         if not isinstance(gate, Gate) or gate.k > 1:
@@ -74,8 +157,8 @@ class ChosenRows:
 def _taken(x: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
     """Some rows, with the channels of a pixel side by side in memory where they were."""
     if x.ndim == 4 and not x.is_contiguous():
-        return x.permute(0, 2, 3, 1)[rows].permute(0, 3, 1, 2)
-    return x[rows]
+        return x.permute(0, 2, 3, 1).index_select(0, rows).permute(0, 3, 1, 2)
+    return x.index_select(0, rows)
 
 
 def dense_inputs(graph: Graph, node: Node, values: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, ...]:

@@ -38,7 +38,7 @@ class Sgd:
         self._momentum = momentum
         self._weight_decay = weight_decay
         self._largest_gradient = largest_gradient
-        self.velocity = {name: torch.zeros_like(tensor) for name, tensor in trained.items()}
+        self.velocity = {name: torch.zeros_like(tensor) for name, tensor in trained.items()} if momentum else {}
         device = self._parameters[0].device
         self._rate = torch.zeros((), device=device)
 
@@ -62,9 +62,11 @@ class Sgd:
                 torch._foreach_add_(
                     [parameter.grad for parameter in self._decayed], self._decayed, alpha=self._weight_decay
                 )
-            velocity = list(self.velocity.values())
-            torch._foreach_mul_(velocity, self._momentum)
-            torch._foreach_add_(velocity, gradients)
-            update = torch._foreach_add(gradients, velocity, alpha=self._momentum)
+            update = gradients
+            if self.velocity:
+                velocity = list(self.velocity.values())
+                torch._foreach_mul_(velocity, self._momentum)
+                torch._foreach_add_(velocity, gradients)
+                update = torch._foreach_add(gradients, velocity, alpha=self._momentum)
             torch._foreach_mul_(update, self._rate)
             torch._foreach_sub_(self._parameters, update)

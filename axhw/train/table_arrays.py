@@ -38,9 +38,21 @@ class Factors:
     right: Numbers
 
     @property
+    def unit(self) -> int:
+        """The largest power of two that divides each term of every product."""
+        terms = (np.abs(self.left).astype(np.int64), np.abs(self.right).astype(np.int64))
+        # The lowest bit that any factor of a term has set.
+        lowest = [np.bitwise_or.reduce(side, axis=0) for side in terms]
+        powers = [int((left & -left) * (right & -right)) for left, right in zip(*lowest)]
+        return min((power for power in powers if power), default=1)
+
+    @property
     def largest(self) -> int:
-        """Bound of the sum of the magnitudes of a product's terms."""
-        return int((np.abs(self.left) @ np.abs(self.right).T).max())
+        """Bound of the sum of the magnitudes of a product's terms, in units of `unit`.
+
+        Sums of whole numbers of a power of two are exact in floating point as far as those of their quotients are.
+        """
+        return int((np.abs(self.left) @ np.abs(self.right).T).max()) // self.unit
 
     @property
     def fits_tf32(self) -> bool:

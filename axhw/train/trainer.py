@@ -12,7 +12,7 @@ from torch import nn
 
 from axhw.errors import AxhwError
 from axhw.nn.layers.routing import Gate
-from axhw.train.batches import DeviceImages
+from axhw.train.batches import Choice, DeviceImages
 from axhw.train.quantization_aware import QuantizedModule
 from axhw.train.recipe import Recipe
 from axhw.train.routing import LoadBalance
@@ -20,6 +20,7 @@ from axhw.train.sgd import Sgd
 from axhw.train.torch_model import GraphModule
 
 _EVALUATION_BATCH = 1000
+_BATCHES_AT_ONCE = 8
 
 
 class Trainer:
@@ -120,6 +121,26 @@ class Trainer:
             raise AxhwError(f"Expected a finite loss, found {loss} in epoch {number + 1}: lower the learning rate.")
         return loss
 
+    def make_room(self, number: int) -> bool:
+        """On a GPU, see to it that the slots of experts hold their rows of an epoch; whether there had to be more.
+
+        That is for frozen gates that see images alone (`QuantizedModule.early_gates`): experts compute little more than
+        the rows chosen for them then, in the same shapes in each step.
+        """
+        model, batch = self._model, self._recipe.batch
+        if not (self._on_gpu and self._record_steps and isinstance(model, QuantizedModule) and model.early_gates):
+            return False
+        if not model.make_room(
+            most_rows(model, self._images, self._images.epoch(seed=self._seed, epoch=number), batch)
+        ):
+            return False
+        self.forget_recording()
+        return True
+
+    def first_images(self, number: int) -> torch.Tensor:
+        """Those of the first step of an epoch."""
+        return self._images(self._images.epoch(seed=self._seed, epoch=number)[: self._recipe.batch])[0]
+
     def forget_recording(self) -> None:
         """Record a step anew: the model does something else in it now."""
         self._run = None
@@ -201,11 +222,25 @@ class Trainer:
             self._loss.zero_()
 
 
+def most_rows(model: QuantizedModule, images: DeviceImages, choice: Choice, batch: int) -> dict[str, list[int]]:
+    """The most rows that a batch has for each expert of the model's early gates, by gate."""
+    most: dict[str, torch.Tensor] = {}
+    model.eval()
+    last = len(images) - len(images) % batch
+    for start in range(0, last, batch * _BATCHES_AT_ONCE):
+        pixels, _ = images(choice[start : min(start + batch * _BATCHES_AT_ONCE, last)])
+        for gate, chosen in model.choices(pixels).items():
+            counts = chosen.unflatten(0, (-1, batch)).sum(dim=1).amax(dim=0)
+            most[gate] = torch.maximum(most[gate], counts) if gate in most else counts
+    return {gate: counts.tolist() for gate, counts in most.items()}
+
+
 def accuracy(model: nn.Module, images: DeviceImages) -> float:
     """Share of images whose largest logit is that of their label."""
     model.eval()
-    right = 0
+    # Added up on the device, which need not wait for the host after each batch then.
+    right = torch.zeros((), dtype=torch.int64)
     with torch.no_grad():
         for batch, labels in images.in_order(_EVALUATION_BATCH):
-            right += int((model(batch).argmax(dim=1) == labels).sum())
-    return right / len(images)
+            right = right.to(labels.device) + (model(batch).argmax(dim=1) == labels).sum()
+    return int(right) / len(images)

@@ -72,7 +72,9 @@ class WeightQuantizer(nn.Module):
 
     def forward(self, model: GraphModule, codings: Codings) -> dict[str, WeightCodes]:
         """The codes of each layer."""
-        weights = torch.cat([model.tensor(f"{name}.weight").reshape(-1) for name in self._layers])
+        layers = {name: model.tensor(f"{name}.weight") for name in self._layers}
+        last = {name for name, weight in layers.items() if _has_channels_last(weight)}
+        weights = torch.cat([(_channels_last(w) if name in last else w).reshape(-1) for name, w in layers.items()])
         biases = torch.cat([self._bias(model, name) for name in self._layers]).to(torch.float64)
         sources = [codings.tensors[model.graph[name].inputs[0]].scale for name in self._layers]
         with torch.no_grad():
@@ -82,7 +84,7 @@ class WeightQuantizer(nn.Module):
             low, high = (self._extremes(weights, which) for which in ("min", "max"))
             joint = Coding.from_range(low, high, signed=self._signed, smallest_scale=least)
             unit = source.to(torch.float64) * joint.scale.to(torch.float64)
-        zero_point = joint.zero_point[self.channel]
+        zero_point = joint.zero_point[:1] if joint.narrow else joint.zero_point[self.channel]
         codes = Encode.apply(weights, joint.scale[self.channel], zero_point, float(joint.low), float(joint.high))
         parts = zip(
             (codes if joint.narrow else codes - zero_point).split(self._sizes),
@@ -92,7 +94,7 @@ class WeightQuantizer(nn.Module):
         )
         return {
             name: WeightCodes(
-                codes=part.reshape(layer.weight_shape),
+                codes=_shaped(part, layer.weight_shape, channels_last=name in last),
                 zero_point=None if joint.narrow else zero.reshape(-1, *(1,) * (len(layer.weight_shape) - 1)),
                 bias=bias,
                 unit=layer_unit,
@@ -109,3 +111,19 @@ class WeightQuantizer(nn.Module):
         # Not checked on the host that the sizes are those of the weights, which would wait for the device.
         found = torch.segment_reduce(weights, which, lengths=self.sizes, unsafe=True)
         return found[self.sharing].to(torch.float64)
+
+
+def _has_channels_last(weights: torch.Tensor) -> bool:
+    return weights.ndim == 4 and bool(weights.is_contiguous(memory_format=torch.channels_last))
+
+
+def _channels_last(weights: torch.Tensor) -> torch.Tensor:
+    return weights.permute(0, 2, 3, 1)
+
+
+def _shaped(flat: torch.Tensor, shape: tuple[int, ...], *, channels_last: bool) -> torch.Tensor:
+    """Weights of a layer out of those of all, in the order that they lie in."""
+    if not channels_last:
+        return flat.reshape(shape)
+    outputs, channels, *kernel = shape
+    return flat.reshape(outputs, *kernel, channels).permute(0, 3, 1, 2)

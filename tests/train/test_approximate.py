@@ -26,7 +26,7 @@ from axhw.sim.product_table import ProductTable  # noqa: E402
 from axhw.train.approximate import approximate_sums, reference_sums  # noqa: E402
 from axhw.train.lookup import index_sums  # noqa: E402
 from axhw.train.quantization_aware import QuantizedModule  # noqa: E402
-from axhw.train.table_arrays import table_arrays  # noqa: E402
+from axhw.train.table_arrays import Factors, table_arrays  # noqa: E402
 from axhw.train.table_maps import Approximation, TableMaps  # noqa: E402
 
 MakeTable = Callable[..., ProductTable]
@@ -279,6 +279,21 @@ def test_long_sums_are_exact(make_table: MakeTable) -> None:
         sums = approximate_sums(maps, 255 - a * 0, 255 - w * 0, a_zero=None, w_zero=None)
         assert sums.dtype == torch.float64
         assert sums.tolist() == [[5000 * 240 * 240] * 2] * 3
+
+
+def test_sums_are_counted_in_what_divides_all_products(make_table: MakeTable) -> None:
+    units = {}
+    for text in ("exact", "roup:p=1,r=4", "roup:p=2,r=0"):
+        arrays = table_arrays([make_table(text, signed=True)], signed=True, factors=True, reach=None)
+        assert arrays.factors is not None
+        units[text] = arrays.factors.unit
+        terms = np.abs(arrays.factors.left[:, None, :] * arrays.factors.right[None, :, :])
+        assert not (terms % arrays.factors.unit).any()
+        assert arrays.factors.largest * arrays.factors.unit == terms.sum(axis=2).max()
+    assert units["exact"] == 1
+    assert units["roup:p=2,r=0"] > 1
+    nothing = Factors(left=np.zeros((256, 1)), right=np.zeros((256, 1)))
+    assert (nothing.unit, nothing.largest) == (1, 0)
 
 
 def test_tables_without_products_give_nothing(make_table: MakeTable) -> None:

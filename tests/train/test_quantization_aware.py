@@ -184,6 +184,25 @@ def test_missing_ranges_are_refused(make_network: Callable[[Graph], Network]) ->
         QuantizedModule(network, signed=True)
 
 
+def test_order_of_weights_in_memory_changes_nothing(
+    make_network: Callable[[Graph], Network],
+    calibrated: Callable[..., Network],
+    noise: Callable[..., np.ndarray],
+) -> None:
+    network = make_network(graph_of("digits_cnn"))
+    images = noise(4, network.graph.input_shape)
+    fixed = calibrated(network, images, signed=True)
+    modules = [QuantizedModule(fixed, signed=True) for _ in range(2)]
+    modules[1].to(memory_format=torch.channels_last)
+    batch = torch.from_numpy(images)
+    logits = [module(batch) for module in modules]
+    assert torch.equal(*logits)
+    for found in logits:
+        torch.nn.functional.cross_entropy(found, torch.arange(4)).backward()
+    for (name, first), (_, second) in zip(*(module.named_parameters() for module in modules)):
+        torch.testing.assert_close(first.grad, second.grad, msg=name)
+
+
 def test_a_wrong_kernel_is_found_out(
     make_network: Callable[[Graph], Network],
     calibrated: Callable[..., Network],

@@ -13,9 +13,10 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
+from axhw.data.names import load_dataset  # noqa: E402
 from axhw.errors import AxhwError  # noqa: E402
 from axhw.nn.executor import Executor  # noqa: E402
-from axhw.nn.graph import Graph, Node  # noqa: E402
+from axhw.nn.graph import INPUT, Graph, Node  # noqa: E402
 from axhw.nn.layers.activations import Relu  # noqa: E402
 from axhw.nn.layers.routing import Combine, Gate, chosen_rows  # noqa: E402
 from axhw.nn.network import Network  # noqa: E402
@@ -26,13 +27,15 @@ from axhw.nn.zoo.names import build_graph  # noqa: E402
 from axhw.nn.zoo.vit import vit  # noqa: E402
 from axhw.sim.product_table import ProductTable  # noqa: E402
 from axhw.train import history  # noqa: E402
+from axhw.train.batches import DeviceImages  # noqa: E402
 from axhw.train.layers import forward  # noqa: E402
 from axhw.train.options import Options, add_arguments  # noqa: E402
 from axhw.train.quantization_aware import QuantizedModule  # noqa: E402
 from axhw.train.recipe import Plan, Recipe, plan_for  # noqa: E402
-from axhw.train.routing import LoadBalance  # noqa: E402
+from axhw.train.routing import Capacity, ChosenRows, LoadBalance  # noqa: E402
 from axhw.train.run import run  # noqa: E402
 from axhw.train.torch_model import GraphModule, initial_parameters, upcycled  # noqa: E402
+from axhw.train.trainer import most_rows  # noqa: E402
 
 Images = np.ndarray
 SHAPE = (3, 8, 8)
@@ -126,6 +129,77 @@ def test_rows_that_are_left_out_have_no_gradient(
         torch.testing.assert_close(chosen[key], gradient, rtol=1e-4, atol=1e-5, msg=key)
     # Gates that see tokens pass gradients on to what makes these, so all experts are asked.
     assert (rows[1] < rows[0]) == (name not in ("digits_cnn_soft3", "vit_hard3", "vit_soft2"))
+
+
+@pytest.mark.parametrize("name", ["resnet8_hard4", "digits_cnn_cluster3"])
+def test_slots_for_rows_change_no_logit_and_no_gradient(
+    name: str,
+    make_network: Callable[[Graph], Network],
+    calibrated: Callable[..., Network],
+    noise: Callable[..., Images],
+    make_table: Callable[..., ProductTable],
+) -> None:
+    network, images = make_network(graph_of(name)), noise(40, SHAPE)
+    table = make_table("roup:p=1,r=4", signed=True)
+    module = QuantizedModule(calibrated(network, images, signed=True), signed=True, tables=table).train()
+    module.model.freeze(node.name for node in module.graph.gate_nodes)
+    assert len(module.early_gates) == (1 if "cluster" in name else 7)
+    chosen = module.choices(torch.from_numpy(images))
+    room = {gate: rows.sum(dim=0).tolist() for gate, rows in chosen.items()}
+    assert set(room) == set(module.early_gates)
+    assert all(sum(rows) == len(images) for rows in room.values())
+    logits, gradients, rows = [], [], []
+    for given in (False, True):
+        assert not given or (module.make_room(room) and not module.make_room(room))
+        module.zero_grad()
+        computed: dict[str, int] = {}
+        logits.append(module(torch.from_numpy(images), lambda node, x: computed.__setitem__(node.name, len(x))))  # noqa: B023
+        torch.nn.functional.cross_entropy(logits[-1], torch.arange(len(images)) % 5).backward()
+        gradients.append({key: value.grad for key, value in module.model.named_parameters()})
+        rows.append({node.name: computed[node.name] for node in module.graph if node.route is not None})
+    assert torch.equal(*logits)
+    for key, gradient in gradients[0].items():
+        if gradient is not None and gradient.any():
+            torch.testing.assert_close(gradients[1][key], gradient, rtol=1e-4, atol=1e-5, msg=key)
+        else:
+            assert gradients[1][key] is None or not gradients[1][key].any(), key
+    # Eight at once.
+    assert rows[1] == {node: -(-count // 8) * 8 for node, count in rows[0].items()}
+
+
+def test_rows_without_a_slot_are_an_error() -> None:
+    graph = build_graph("digits_cnn_hard2", input_shape=SHAPE, classes=5)
+    capacities = {"conv1_gate": Capacity.of([8, 7], torch.device("cpu"))}
+    rows = ChosenRows(graph, capacities)
+    chosen = torch.arange(17) < 9
+    rows.decide("conv1_gate", torch.stack([chosen, ~chosen], dim=1))
+    values = {INPUT: torch.ones(17, *SHAPE), "conv1_gate": torch.zeros(17, 2)}
+    for name in ("conv1_expert0", "conv1_expert1"):
+        (values[name],) = rows.inputs(graph[name], values)
+        assert len(values[name]) == 8
+    with pytest.raises(IndexError):
+        rows.picked(graph["conv1"], values)
+
+
+def test_room_is_made_for_the_fullest_batch(
+    make_network: Callable[[Graph], Network], calibrated: Callable[..., Network]
+) -> None:
+    data = load_dataset("digits")
+    images = DeviceImages(data.train, device="cpu")
+    graph = build_graph("digits_cnn_hard4", input_shape=data.train.image_shape, classes=10)
+    network = calibrated(make_network(graph), data.train.batch(0, 64)[0], signed=True)
+    module = QuantizedModule(network, signed=True)
+    assert module.early_gates == ()
+    module.model.freeze(node.name for node in graph.gate_nodes)
+    choice = images.epoch(seed=0, epoch=0)
+    found = most_rows(module, images, choice, 32)
+    steps = [module.choices(images(choice[32 * step : 32 * step + 32])[0]) for step in range(len(images) // 32)]
+    for gate in module.early_gates:
+        counts = torch.stack([step[gate].sum(dim=0) for step in steps])
+        assert found[gate] == counts.amax(dim=0).tolist()
+        assert int(counts.sum()) == 32 * len(steps)
+    module.follow_ranges(True)
+    assert module.early_gates == ()
 
 
 @pytest.mark.parametrize("name", NAMES)
