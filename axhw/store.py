@@ -146,13 +146,16 @@ class Store:
 
     def designs(self, *, room: str = DESIGNS) -> Iterator[Entry]:
         """All stored designs of a room, oldest first."""
+        for key in self.keys(room=room):
+            if (entry := self.get(key, room=room)) is not None:
+                yield entry
+
+    def keys(self, *, room: str = DESIGNS) -> list[str]:
+        """Those of all stored designs of a room, oldest first, damaged ones too."""
         folder = self.root / room
         if not os.path.isdir(folder):
-            return
-        entries = sorted(folder.iterdir(), key=lambda path: (path.stat().st_mtime_ns, path.name))
-        for path in entries:
-            if (entry := self.get(path.name, room=room)) is not None:
-                yield entry
+            return []
+        return [path.name for path in sorted(folder.iterdir(), key=lambda path: (path.stat().st_mtime_ns, path.name))]
 
     def find(self, word: str, *, room: str = DESIGNS) -> Entry:
         """The newest design of that name, or the one whose key starts with the word (8 letters or more).

@@ -239,7 +239,7 @@ def _stored(store: Store, where: str | None, library: str) -> list[DesignRecord]
     """The 8-bit multipliers, stored or shipped, that were measured in a library, in the order of their energy."""
     catalogue = Catalogue(store)
     rows = [flat_row(summary) for summary in catalogue.summaries()]
-    warn_of_unreadable(Index(store))
+    warn_of_unreadable(Index(store).unreadable())
     eight_bit = [row for row in rows if row["width"] == 8 and not row.get("element") and row["library"] == library]
     chosen = choose(eight_bit, where=where, sort="energy_fj") if eight_bit else []
     if not chosen:

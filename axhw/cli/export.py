@@ -72,7 +72,7 @@ def command(
         records = [
             DesignRecord.from_entry(entry) for summary in index.summaries() if (entry := store.get(summary["key"]))
         ]
-        warn_of_unreadable(index)
+        warn_of_unreadable(index.unreadable())
     files = export_designs(records, out, format=format, options=options)
     if as_json:
         print_json({"designs": [record.name for record in records], "files": [str(path) for path in files]})

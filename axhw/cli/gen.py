@@ -21,8 +21,7 @@ from axhw.cli.options import (
 from axhw.cli.record_text import print_design
 from axhw.cli.specs import element_options, enclosed, family_options, multiplier_from_options
 from axhw.cli.stages import Stages
-from axhw.export import write_design
-from axhw.files import output_folder
+from axhw.export import design_folder, write_design
 from axhw.flow import Flow
 from axhw.fpga import TARGETS, Target, fpga_usage
 from axhw.lookup import NamedMultiplier
@@ -114,7 +113,7 @@ def command(
         operands = {"width": named.spec.width, "signed": named.spec.signed}
         baseline = multiplier_from_options(relative_to, operands, store)
     if out is not None:
-        output_folder(out)
+        design_folder(out, spec.name)
     stages = Stages()
     stages.begin("load library")
     conditions = Conditions(

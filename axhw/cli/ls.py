@@ -13,6 +13,7 @@ from axhw.cli.tables import plain_table, stdout, value_text
 from axhw.errors import AxhwError
 from axhw.index import Index
 from axhw.library.catalogue import Catalogue
+from axhw.mixed.record import MixedRecord, stored_mixed
 from axhw.selection import check_column, choose, columns_of, flat_row, pareto_front
 from axhw.store import Store
 
@@ -51,6 +52,8 @@ def command(
 ) -> None:
     """List the designs that come with axhw, then those of your store, oldest first.
 
+    Behind them, where nothing is chosen, come your designs of several multipliers (`axhw mixed`).
+
     \b
     axhw ls --where 'mae_pct<0.5 and (family=roup or family=bam)' --sort energy_fj --limit 10
     axhw ls --pareto mae_pct,energy_fj --figure front.svg
@@ -68,7 +71,9 @@ def command(
     catalogue = Catalogue(store)
     listing = catalogue.shipped() if origin == "shipped" else catalogue.summaries()
     summaries = {summary["key"]: summary for summary in listing if origin != "own" or not summary["shipped"]}
-    warn_of_unreadable(Index(store))
+    everything = where is None and not axes and sort is None and limit is None and origin != "shipped"
+    mixed, unreadable = stored_mixed(store) if everything else ([], [])
+    warn_of_unreadable([*Index(store).unreadable(), *unreadable])
     rows = [flat_row(summary) for summary in summaries.values()]
     columns = columns_of(rows)
     for column in [*axes, *filter(None, [sort])] if rows else ():
@@ -82,6 +87,7 @@ def command(
     listed = listed[:limit]
     if as_json:
         document: dict[str, Any] = {"store": str(store.root), "designs": [summaries[row["key"]] for row in listed]}
+        document["mixed"] = [record.summary() for record in mixed]
         if figure is not None:
             document["figure"] = str(figure)
         print_json(document)
@@ -96,6 +102,8 @@ def command(
     console.print(f"[dim]{number}, {place}[/dim]" if shipped else f"[dim]{number} {place}[/dim]", soft_wrap=True)
     if figure is not None:
         console.print(f"[dim]figure in {figure}[/dim]", soft_wrap=True)
+    if mixed:
+        console.print(_mixed_table(mixed))
 
 
 def _draw(rows: Sequence[dict[str, Any]], front: Sequence[dict[str, Any]], axes: Sequence[str], path: Path) -> None:
@@ -116,4 +124,16 @@ def _table(rows: Sequence[dict[str, Any]], named: Sequence[str]) -> Any:
             *(value_text(row.get(figure)) for figure in figures),
             value_text(row["library"]),
         )
+    return table
+
+
+def _mixed_table(records: Sequence[MixedRecord]) -> Any:
+    """A row per design of several multipliers; energies are those of its ways."""
+    table = plain_table("several multipliers", "key", "um2", "ns", "fJ", "library", left=2)
+    for record in records:
+        cost = record.costs[0]
+        energies = sorted(way.energy_fj for way in record.ways)
+        spent = f"{value_text(energies[0])} to {value_text(energies[-1])}"
+        figures = (value_text(cost.area_um2), value_text(cost.delay_ns), spent)
+        table.add_row(record.name, record.key[:8], *figures, value_text(cost.library))
     return table

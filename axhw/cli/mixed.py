@@ -18,7 +18,8 @@ from axhw.cli.options import (
 )
 from axhw.cli.tables import plain_table, stdout
 from axhw.errors import AxhwError
-from axhw.files import output_folder, replacing
+from axhw.export import design_folder
+from axhw.files import replacing
 from axhw.flow import Flow
 from axhw.hdl.configurable import ConfigurableRoupSpec
 from axhw.hdl.families.roup import RoupSpec, Rule
@@ -100,7 +101,7 @@ def command(
             tuple(parse(text, **_given(operands)) for text in columns), **_given({"rows": rows, "terms": terms})
         )
     if out is not None:
-        output_folder(out)
+        design_folder(out, spec.name)
     conditions = Conditions(
         pairs=pairs, seed=seed, input_slew_ns=input_slew_ns, output_load_ff=output_load_ff, wire_load=wire_load
     )

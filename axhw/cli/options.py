@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-if TYPE_CHECKING:
-    from axhw.index import Index
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -97,9 +94,8 @@ def multipliers_option(command: Command) -> Command:
     )(command)
 
 
-def warn_of_unreadable(index: Index) -> None:
-    """Say on standard error which stored designs are left out, and why."""
-    sentences = index.unreadable()
+def warn_of_unreadable(sentences: Sequence[str]) -> None:
+    """Say on standard error how many stored designs are left out, and why."""
     if sentences:
         number = f"{len(sentences)} stored designs cannot be read and are left out"
         click.echo(f"axhw: {number}, the first: {sentences[0]}", err=True)

@@ -296,7 +296,7 @@ def expanded(multipliers: Sequence[str], store: Store, library: str) -> list[str
             # Measured once, they are in the store, too.
             summaries = catalogue.shipped()
         else:
-            warn_of_unreadable(Index(store))
+            warn_of_unreadable(Index(store).unreadable())
             summaries = [summary for summary in catalogue.summaries() if not summary["shipped"]]
         keys = [
             str(summary["key"])

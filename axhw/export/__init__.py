@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from axhw.export.design import write_design
+from axhw.export.design import design_folder, write_design
 from axhw.export.formats import FORMATS, Format, export_designs
 from axhw.export.tables import CSV_VERSION
 from axhw.export.timed_design import SimulationOptions
 
-__all__ = ["CSV_VERSION", "FORMATS", "Format", "SimulationOptions", "export_designs", "write_design"]
+__all__ = ["CSV_VERSION", "FORMATS", "Format", "SimulationOptions", "design_folder", "export_designs", "write_design"]

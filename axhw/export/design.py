@@ -2,20 +2,41 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+from axhw.errors import AxhwError
 from axhw.files import output_folder, replacing
 from axhw.record import DesignRecord
 from axhw.sim.table_files import csv_text
 
+_DOCUMENT = "design.json"
 _CIRCUIT_FILES = ("design.v", "netlist.v", "netlist.json", "cells.v")
 _TABLE_FILES = ("lut.npy", "lut.csv")
+
+
+def design_folder(folder: Path, name: str) -> Path:
+    """The folder for the files of a design, made where it is missing.
+
+    Raises
+    ------
+    AxhwError
+        If it cannot be written to, or has files of another design, which would be lost.
+    """
+    folder = output_folder(folder)
+    for file in (_DOCUMENT, *_CIRCUIT_FILES, *_TABLE_FILES):
+        if (folder / file).exists() and (other := _name_in(folder)) != name:
+            raise AxhwError(
+                f"Expected a folder without files of other designs for {name}, found {file} of "
+                f"{other or 'an unknown one'} in {folder}: choose another one with --out."
+            )
+    return folder
 
 
 def write_design(record: DesignRecord, folder: Path) -> dict[str, Path]:
     """Write design.v, netlist.v, netlist.json, cells.v, lut.npy, lut.csv and design.json of one design.
 
-    Files that this design lacks and another one had are removed from the folder: they would pass for this one's.
+    Files that the design lacks now and had before, made in another way, are removed: they would pass for this one's.
 
     Returns
     -------
@@ -25,10 +46,10 @@ def write_design(record: DesignRecord, folder: Path) -> dict[str, Path]:
     Raises
     ------
     AxhwError
-        If the folder cannot be written to, or files of the record are gone or damaged.
+        As `design_folder`, and if files of the record are gone or damaged.
     """
-    folder = output_folder(folder)
-    contents = {name: record.read(name) for name in ("design.json", *(_CIRCUIT_FILES if record.cost else ()))}
+    folder = design_folder(folder, record.name)
+    contents = {name: record.read(name) for name in (_DOCUMENT, *(_CIRCUIT_FILES if record.cost else ()))}
     if record.table is not None:
         contents["lut.npy"] = record.read("lut.npy")
         contents["lut.csv"] = csv_text(record.table).encode()
@@ -40,3 +61,12 @@ def write_design(record: DesignRecord, folder: Path) -> dict[str, Path]:
             draft.write_bytes(content)
         written[name] = folder / name
     return written
+
+
+def _name_in(folder: Path) -> str | None:
+    """The name of the design whose files a folder has, None where they don't tell."""
+    try:
+        document = json.loads((folder / _DOCUMENT).read_bytes())
+    except (OSError, ValueError):
+        return None
+    return str(document["name"]) if isinstance(document, dict) and "name" in document else None

@@ -15,7 +15,7 @@ from axhw.hdl.spec import MultiplierSpec
 from axhw.record import Provenance
 from axhw.sim.metrics import ErrorMetrics
 from axhw.sim.product_table import ProductTable
-from axhw.store import Entry
+from axhw.store import MIXED, Entry, Store
 from axhw.stored_design import StoredDesign, reading
 from axhw.synth.cost import Cost
 
@@ -181,6 +181,19 @@ class MixedRecord(StoredDesign):
                 provenance=Provenance(**document["provenance"]),
                 document=document,
             )
+
+
+def stored_mixed(store: Store) -> tuple[list[MixedRecord], list[str]]:
+    """The designs of several multipliers in a store, oldest first, and a sentence on each that can't be read."""
+    records, unreadable = [], []
+    for key in store.keys(room=MIXED):
+        try:
+            entry = store.get(key, room=MIXED)
+            if entry is not None:
+                records.append(MixedRecord.from_entry(entry))
+        except AxhwError as error:
+            unreadable.append(str(error))
+    return records, unreadable
 
 
 def document_of(

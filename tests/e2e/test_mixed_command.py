@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from axhw.store import Store
+
 Run = Callable[..., tuple[int, str, str]]
 
 SMALL = ("--modes", "0:0,1:2", "--width", "4", "--pairs", "256")
@@ -42,6 +44,20 @@ def test_macs_are_compared_with_macs(run: Run) -> None:
     assert document["name"] == "roup4s_modes_p0r0_p1r2_mac4_saturate"
     assert [each["name"] for each in document["fixed"]] == ["roup4s_p0_r0_mac4_saturate", "roup4s_p1_r2_mac4_saturate"]
     assert document["ways"][0]["verification"].endswith("changes of the mode and overflow")
+    listed = json.loads(run("ls", "--json")[1])["mixed"]
+    assert [each for each in listed if each["key"] == document["key"]] == [
+        {key: value for key, value in document.items() if key in listed[0]}
+    ]
+    assert f"{document['name']}  {document['key'][:8]}" in run("ls")[1]
+    assert document["name"] not in run("ls", "--limit", "1000")[1]
+    assert json.loads(run("ls", "--shipped", "--json")[1])["mixed"] == []
+    damaged = Store.default().root / "mixed" / ("0" * 64)
+    damaged.mkdir()
+    (damaged / "design.json").write_text('{"name": "old"}')
+    code, stdout, stderr = run("ls", "--json")
+    assert (code, json.loads(stdout)["mixed"]) == (0, listed)
+    assert f"1 stored designs cannot be read and are left out, the first: Expected design.json in {damaged}" in stderr
+    shutil.rmtree(damaged)
     # Without the comparison it comes from the store.
     code, stdout, _ = run("mixed", *SMALL, *element, "--no-fixed", "--json")
     assert code == 0
