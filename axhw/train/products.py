@@ -20,6 +20,8 @@ from axhw.train.layers import convolve
 
 FLOAT32_EXACT = 1 << 24
 
+_CHANNELS_AT_ONCE = 8
+
 
 @contextmanager
 def tf32(allowed: bool) -> Iterator[None]:
@@ -70,6 +72,8 @@ def exact_sums(
         return product_sums(layer, a, w)
     if most < 1 or (isinstance(layer, Conv2d) and layer.groups > 1):
         return product_sums(layer, a.to(torch.float64), w.to(torch.float64))
+    # GPUs take channels by fours, and copy what comes in other numbers.
+    most = most - most % _CHANNELS_AT_ONCE or most
     total: torch.Tensor | None = None
     for a_part, w_part in zip(a.split(most * terms, a_axis), w.split(most * terms, w_axis)):
         sums = product_sums(layer, a_part, w_part).to(torch.float64)

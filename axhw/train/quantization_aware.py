@@ -9,7 +9,7 @@ Backwards, rounding counts as the identity and saturation as a wall (straight-th
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 
 import torch
@@ -145,9 +145,14 @@ class QuantizedModule(nn.Module):
             self._checks = False
 
     def forward(
-        self, images: torch.Tensor, observe: Callable[[Node, torch.Tensor], None] | None = None
+        self,
+        images: torch.Tensor,
+        observe: Callable[[Node, torch.Tensor], None] | None = None,
+        decided: Mapping[str, torch.Tensor] | None = None,
     ) -> torch.Tensor:
         """The output for normalised images; `observe` gets each node's output, codes where the tensor has some.
+
+        `decided` are the `choices` of gates for these images: what leads to them alone is not computed again.
 
         Experts compute the chosen rows where no gradient asks for the others; in training on a GPU all rows, or as
         many as `make_room` was told.
@@ -164,7 +169,14 @@ class QuantizedModule(nn.Module):
         rows = ChosenRows(self.graph, capacities)
         # What moves rows to the slots of all experts and back is in one place.
         branches = Branches(self.graph, images.device, fork=not capacities)
+        given = dict(decided or {})
+        values |= given
+        rows.decide_all({gate: self._chosen(gate, codes, codings) for gate, codes in given.items()})
+        known = self.graph.leading_to(given)
+        skipped = {node.name for node in self.graph.gate_nodes if node in known}
         for node in self.graph:
+            if node.name in skipped:
+                continue
             with branches.at(node, values):
                 picked = rows.picked(node, values) if node.name in self._plan.choices else None
                 if picked is None:
@@ -172,15 +184,20 @@ class QuantizedModule(nn.Module):
                 else:
                     value = torch.clamp(picked, *codings.limits[node.name][1:])
             values[node.name] = value
-            decided = isinstance(node.layer, Gate) and node.layer.k < value.shape[-1]
+            decides = isinstance(node.layer, Gate) and node.layer.k < value.shape[-1]
             fixed = images.is_cuda and training and node.name not in capacities
-            if decided and not (value.requires_grad or self._moving or fixed):
-                rows.decide(node.name, value != codings.tensors[node.name].zero_point)
+            if decides and not (value.requires_grad or self._moving or fixed):
+                rows.decide(node.name, self._chosen(node.name, value, codings))
             if observe is not None:
                 observe(node, values[node.name])
             for name in self.graph.last_use[node.name]:
-                del values[name]
+                values.pop(name, None)
         return values[self.graph.output]
+
+    @staticmethod
+    def _chosen(gate: str, codes: torch.Tensor, codings: Codings) -> torch.Tensor:
+        """Whether a gate gives rows to experts, from its codes."""
+        return codes != codings.tensors[gate].zero_point
 
     @property
     def early_gates(self) -> tuple[str, ...]:
@@ -198,7 +215,7 @@ class QuantizedModule(nn.Module):
         return tuple(node.name for node in gates if node.name in frozen)
 
     def choices(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Whether each image is given to each expert by the `early_gates`, bool [B, experts]."""
+        """Codes of the `early_gates`, [B, experts]; those of experts that don't get an image are the zero point."""
         gates = self.early_gates
         asked = self.graph.leading_to(gates)
         with torch.no_grad():
@@ -208,23 +225,26 @@ class QuantizedModule(nn.Module):
             for node in asked:
                 inputs = tuple(values[name] for name in node.inputs)
                 values[node.name] = self._run(node, inputs, codings, weights)
-        return {gate: values[gate] != codings.tensors[gate].zero_point for gate in gates}
+        return {gate: values[gate] for gate in gates}
 
-    def make_room(self, rows: Mapping[str, Sequence[int]]) -> bool:
-        """From now on experts compute so many rows in training, whichever are chosen for them; there must not be more.
+    def make_room(self, choices: Mapping[str, torch.Tensor], *, batch: int) -> bool:
+        """From now on experts compute as many rows in training as the fullest batch has for them, and no more.
 
         Parameters
         ----------
-        rows : mapping of str to sequence of int
-            For the experts of each of the `early_gates`.
+        choices : mapping of str to tensor, shape (steps * batch, experts)
+            Those of the `early_gates`, of one batch behind the other.
+        batch : int
 
         Returns
         -------
         bool
             Whether that is more than before: a recorded step must be recorded anew.
         """
-        grown = {}
-        for gate, counts in rows.items():
+        grown, codings = {}, self._current()
+        for gate, codes in choices.items():
+            chosen = self._chosen(gate, codes, codings)
+            counts = chosen.unflatten(0, (-1, batch)).sum(dim=1).amax(dim=0).tolist()
             known = self._capacities.get(gate)
             if known is None or not known.holds(counts):
                 before = (0,) * len(counts) if known is None else known.slots

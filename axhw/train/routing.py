@@ -47,21 +47,35 @@ class Capacity:
 
 
 class _Slots:
-    """Which row lies in which slot; slots that are left over hold the first row, and nothing takes what becomes of it.
+    """Which row of a gate lies in which slot.
 
-    A row without a slot has a place behind the last, where nothing can be taken from.
+    Slots that are left over hold the first row, and nothing takes what becomes of it. A row without a slot has a place
+    behind the last, where nothing can be taken from.
     """
 
-    def __init__(self, capacity: Capacity, chosen: torch.Tensor) -> None:
-        self._sizes = capacity.slots
-        total = sum(capacity.slots)
-        slot = chosen.cumsum(dim=0) - 1 + capacity.first
-        slot = torch.where(slot < capacity.end, slot, total)
-        self._place = torch.where(chosen, slot, 0).sum(dim=1)
+    def __init__(self, sizes: Sequence[int], chosen: torch.Tensor, row: torch.Tensor, place: torch.Tensor) -> None:
+        self._sizes = list(sizes)
         self._chosen = chosen
-        every = torch.arange(len(chosen), device=chosen.device)
-        self._row = every.new_zeros(total + 1).scatter_(0, self._place, every)[:-1]
+        self._row = row
+        self._place = place
         self._filled: dict[str, tuple[torch.Tensor, ...]] = {}
+
+    @classmethod
+    def of_gates(cls, capacities: Sequence[Capacity], chosen: Sequence[torch.Tensor]) -> list[_Slots]:
+        """Those of gates with the same number of experts, from what each gate chose, bool [rows, experts]."""
+        every = torch.stack(list(chosen))
+        gates, count, _ = every.shape
+        first, end = (torch.stack([getattr(each, side) for each in capacities])[:, None] for side in ("first", "end"))
+        slot = every.cumsum(dim=1) - 1 + first
+        slot = torch.where(slot < end, slot, end[:, :, -1:])
+        place = torch.where(every, slot, 0).sum(dim=2)
+        totals = [sum(each.slots) for each in capacities]
+        number = torch.arange(count, device=place.device).expand(gates, count)
+        row = number.new_zeros(gates, max(totals) + 1).scatter_(1, place, number)
+        return [
+            cls(capacity.slots, own, row[gate, :total], place[gate])
+            for gate, (capacity, own, total) in enumerate(zip(capacities, chosen, totals))
+        ]
 
     def rows(self, name: str, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """What each expert takes of a tensor, which is moved once for all of them."""
@@ -105,11 +119,18 @@ class ChosenRows:
         chosen : bool tensor, shape (..., experts)
             For each row.
         """
-        by_row = chosen.reshape(-1, chosen.shape[-1])
-        if gate in self._capacities:
-            self._slots[gate] = _Slots(self._capacities[gate], by_row)
-            return
-        self._of_gate[gate] = [torch.nonzero(column).reshape(-1) for column in by_row.unbind(dim=1)]
+        self.decide_all({gate: chosen})
+
+    def decide_all(self, chosen: Mapping[str, torch.Tensor]) -> None:
+        """The same for several gates, by name."""
+        by_row = {gate: each.reshape(-1, each.shape[-1]) for gate, each in chosen.items()}
+        for experts in {each.shape[-1] for each in by_row.values()}:
+            gates = [gate for gate in by_row if gate in self._capacities and by_row[gate].shape[-1] == experts]
+            if gates:
+                slots = _Slots.of_gates([self._capacities[gate] for gate in gates], [by_row[gate] for gate in gates])
+                self._slots |= dict(zip(gates, slots))
+        for gate in by_row.keys() - self._capacities.keys():
+            self._of_gate[gate] = [torch.nonzero(column).reshape(-1) for column in by_row[gate].unbind(dim=1)]
 
     def inputs(self, node: Node, values: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, ...]:
         """What a node takes of the tensors made so far: nodes of experts the chosen rows, or all of them, [rows, ...].

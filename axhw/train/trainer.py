@@ -89,6 +89,8 @@ class Trainer:
         self._mixed = mixed and self._on_gpu
         self._loss = torch.zeros((), device=device)
         self._run: Callable[[], None] | None = None
+        self._of_epoch: dict[str, torch.Tensor] = {}
+        self._decided: dict[str, torch.Tensor] = {}
 
     def epoch(self, number: int, *, position: float | None = None, stretch: float = 1.0) -> float:
         """One pass over the images; returns the mean loss.
@@ -114,7 +116,7 @@ class Trainer:
         self._loss.zero_()
         for index in range(self.steps):
             self._optimizer.set_rate(self._recipe.rate(start + stretch * index / self.steps))
-            self._choice.copy_(choice[index * self._recipe.batch : (index + 1) * self._recipe.batch])
+            self._choose(choice, index)
             step()
         loss = float(self._loss) / self.steps
         if not loss < float("inf"):
@@ -124,22 +126,33 @@ class Trainer:
     def make_room(self, number: int) -> bool:
         """On a GPU, see to it that the slots of experts hold their rows of an epoch; whether there had to be more.
 
-        That is for frozen gates that see images alone (`QuantizedModule.early_gates`): experts compute little more than
-        the rows chosen for them then, in the same shapes in each step.
+        That is for frozen gates that see images alone (`QuantizedModule.early_gates`). They choose for the whole epoch
+        here: steps neither compute them again nor more rows of each expert than the fullest batch has.
         """
-        model, batch = self._model, self._recipe.batch
-        if not (self._on_gpu and self._record_steps and isinstance(model, QuantizedModule) and model.early_gates):
-            return False
-        if not model.make_room(
-            most_rows(model, self._images, self._images.epoch(seed=self._seed, epoch=number), batch)
-        ):
-            return False
-        self.forget_recording()
-        return True
+        model = self._model
+        before, self._decided = self._decided, {}
+        self._of_epoch = {}
+        if self._on_gpu and self._record_steps and isinstance(model, QuantizedModule) and model.early_gates:
+            choice = self._images.epoch(seed=self._seed, epoch=number)[: self.steps * self._recipe.batch]
+            self._of_epoch = choices_of(model, self._images, choice, at_once=self._recipe.batch * _BATCHES_AT_ONCE)
+            self._decided = before or {
+                gate: codes[: self._recipe.batch].clone() for gate, codes in self._of_epoch.items()
+            }
+        grown = bool(self._of_epoch) and model.make_room(self._of_epoch, batch=self._recipe.batch)
+        if grown or before.keys() != self._decided.keys():
+            self.forget_recording()
+        return grown
 
     def first_images(self, number: int) -> torch.Tensor:
         """Those of the first step of an epoch."""
         return self._images(self._images.epoch(seed=self._seed, epoch=number)[: self._recipe.batch])[0]
+
+    def _choose(self, choice: Choice, step: int) -> None:
+        """Take over the images of a step, and what gates chose for them."""
+        of_step = slice(step * self._recipe.batch, (step + 1) * self._recipe.batch)
+        self._choice.copy_(choice[of_step])
+        for gate, codes in self._decided.items():
+            codes.copy_(self._of_epoch[gate][of_step])
 
     def forget_recording(self) -> None:
         """Record a step anew: the model does something else in it now."""
@@ -172,13 +185,20 @@ class Trainer:
         images, labels = self._images(self._choice)
         with self._precision():
             balance = LoadBalance(self._model.graph) if self._balances else None
-            logits = self._model(images) if balance is None else self._model(images, observe=balance.observe)
+            logits = self._logits(images, balance)
             loss = F.cross_entropy(logits.float(), labels, label_smoothing=self._recipe.label_smoothing)
             if balance is not None:
                 loss = loss + self._recipe.load_balance * balance.loss()
         loss.backward()
         self._optimizer.step()
         self._loss += loss.detach()
+
+    def _logits(self, images: torch.Tensor, balance: LoadBalance | None) -> torch.Tensor:
+        if balance is not None:
+            logits: torch.Tensor = self._model(images, observe=balance.observe)
+        else:
+            logits = self._model(images, decided=self._decided) if self._decided else self._model(images)
+        return logits
 
     def _precision(self) -> AbstractContextManager[None]:
         # The cache of cast weights would outlive the recording of a step.
@@ -222,17 +242,14 @@ class Trainer:
             self._loss.zero_()
 
 
-def most_rows(model: QuantizedModule, images: DeviceImages, choice: Choice, batch: int) -> dict[str, list[int]]:
-    """The most rows that a batch has for each expert of the model's early gates, by gate."""
-    most: dict[str, torch.Tensor] = {}
+def choices_of(
+    model: QuantizedModule, images: DeviceImages, choice: Choice, *, at_once: int
+) -> dict[str, torch.Tensor]:
+    """`QuantizedModule.choices` for many images, computed for some at once."""
     model.eval()
-    last = len(images) - len(images) % batch
-    for start in range(0, last, batch * _BATCHES_AT_ONCE):
-        pixels, _ = images(choice[start : min(start + batch * _BATCHES_AT_ONCE, last)])
-        for gate, chosen in model.choices(pixels).items():
-            counts = chosen.unflatten(0, (-1, batch)).sum(dim=1).amax(dim=0)
-            most[gate] = torch.maximum(most[gate], counts) if gate in most else counts
-    return {gate: counts.tolist() for gate, counts in most.items()}
+    starts = range(0, len(choice.index), at_once)
+    parts = [model.choices(images(choice[start : start + at_once])[0]) for start in starts]
+    return {gate: torch.cat([part[gate] for part in parts]) for gate in model.early_gates}
 
 
 def accuracy(model: nn.Module, images: DeviceImages) -> float:

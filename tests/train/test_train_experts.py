@@ -35,7 +35,7 @@ from axhw.train.recipe import Plan, Recipe, plan_for  # noqa: E402
 from axhw.train.routing import Capacity, ChosenRows, LoadBalance  # noqa: E402
 from axhw.train.run import run  # noqa: E402
 from axhw.train.torch_model import GraphModule, initial_parameters, upcycled  # noqa: E402
-from axhw.train.trainer import most_rows  # noqa: E402
+from axhw.train.trainer import choices_of  # noqa: E402
 
 Images = np.ndarray
 SHAPE = (3, 8, 8)
@@ -144,20 +144,25 @@ def test_slots_for_rows_change_no_logit_and_no_gradient(
     module = QuantizedModule(calibrated(network, images, signed=True), signed=True, tables=table).train()
     module.model.freeze(node.name for node in module.graph.gate_nodes)
     assert len(module.early_gates) == (1 if "cluster" in name else 7)
-    chosen = module.choices(torch.from_numpy(images))
-    room = {gate: rows.sum(dim=0).tolist() for gate, rows in chosen.items()}
-    assert set(room) == set(module.early_gates)
-    assert all(sum(rows) == len(images) for rows in room.values())
+    batch = torch.from_numpy(images)
+    decided = module.choices(batch)
+    assert set(decided) == set(module.early_gates)
+    assert all((codes != 0).sum() == len(images) for codes in decided.values())
     logits, gradients, rows = [], [], []
     for given in (False, True):
-        assert not given or (module.make_room(room) and not module.make_room(room))
+        if given:
+            assert module.make_room(decided, batch=len(images))
+            assert not module.make_room(decided, batch=len(images) // 2)
         module.zero_grad()
         computed: dict[str, int] = {}
-        logits.append(module(torch.from_numpy(images), lambda node, x: computed.__setitem__(node.name, len(x))))  # noqa: B023
+        observe = lambda node, x: computed.__setitem__(node.name, len(x))  # noqa: B023, E731
+        logits.append(module(batch, observe, decided=decided if given else None))
+        assert computed.keys().isdisjoint(decided) == given
         torch.nn.functional.cross_entropy(logits[-1], torch.arange(len(images)) % 5).backward()
         gradients.append({key: value.grad for key, value in module.model.named_parameters()})
         rows.append({node.name: computed[node.name] for node in module.graph if node.route is not None})
     assert torch.equal(*logits)
+    assert torch.equal(module(batch), logits[0])
     for key, gradient in gradients[0].items():
         if gradient is not None and gradient.any():
             torch.testing.assert_close(gradients[1][key], gradient, rtol=1e-4, atol=1e-5, msg=key)
@@ -181,7 +186,7 @@ def test_rows_without_a_slot_are_an_error() -> None:
         rows.picked(graph["conv1"], values)
 
 
-def test_room_is_made_for_the_fullest_batch(
+def test_gates_choose_for_a_whole_epoch(
     make_network: Callable[[Graph], Network], calibrated: Callable[..., Network]
 ) -> None:
     data = load_dataset("digits")
@@ -191,13 +196,13 @@ def test_room_is_made_for_the_fullest_batch(
     module = QuantizedModule(network, signed=True)
     assert module.early_gates == ()
     module.model.freeze(node.name for node in graph.gate_nodes)
-    choice = images.epoch(seed=0, epoch=0)
-    found = most_rows(module, images, choice, 32)
-    steps = [module.choices(images(choice[32 * step : 32 * step + 32])[0]) for step in range(len(images) // 32)]
-    for gate in module.early_gates:
-        counts = torch.stack([step[gate].sum(dim=0) for step in steps])
-        assert found[gate] == counts.amax(dim=0).tolist()
-        assert int(counts.sum()) == 32 * len(steps)
+    choice = images.epoch(seed=0, epoch=0)[:320]
+    found = choices_of(module, images, choice, at_once=100)
+    assert set(found) == set(module.early_gates)
+    for step in range(10):
+        part = slice(32 * step, 32 * step + 32)
+        for gate, codes in module.choices(images(choice[part])[0]).items():
+            assert torch.equal(codes, found[gate][part])
     module.follow_ranges(True)
     assert module.early_gates == ()
 
