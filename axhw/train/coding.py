@@ -126,6 +126,30 @@ class Encode(torch.autograd.Function):
         return gradient * inside / scale, None, None, None, None
 
 
+class Decided(torch.autograd.Function):
+    """Codes that were computed otherwise, saturating, with the gradient to the values that they are rounded from."""
+
+    @staticmethod
+    def forward(
+        ctx: torch.autograd.function.FunctionCtx,
+        values: torch.Tensor,
+        codes: torch.Tensor,
+        scale: torch.Tensor,
+        low: torch.Tensor,
+        high: torch.Tensor,
+    ) -> torch.Tensor:
+        within = torch.clamp(codes, low, high)
+        ctx.save_for_backward(within == codes, scale)
+        return within
+
+    @staticmethod
+    def backward(
+        ctx: torch.autograd.function.FunctionCtx, gradient: torch.Tensor
+    ) -> tuple[torch.Tensor, None, None, None, None]:
+        inside, scale = ctx.saved_tensors
+        return gradient * inside / scale, None, None, None, None
+
+
 class Requantize(torch.autograd.Function):
     """Sums to codes as `axhw.emulate.requantize` does it: clip(round(float32(sums + constant) * ratio) + zero_point).
 
@@ -143,7 +167,8 @@ class Requantize(torch.autograd.Function):
         limits: torch.Tensor,
     ) -> torch.Tensor:
         ctx.sums_dtype = sums.dtype
-        if fuses(sums):
+        # With one constant and one ratio for all it doesn't matter which channel an element is of.
+        if fuses(sums) or (constant.numel() == ratio.numel() == 1 and fuses(sums.flatten())):
             codes, inside = fused().requantize(sums, constant, ratio, limits)
         else:
             scaled = torch.empty_like(sums, dtype=torch.float32)
@@ -218,8 +243,8 @@ class Units(torch.autograd.Function):
 def _inside(gradient: torch.Tensor, inside: torch.Tensor, ratio: torch.Tensor) -> torch.Tensor:
     """The gradient times a ratio, where nothing was cut off."""
     if inside.dtype == torch.uint8:
-        last = torch.channels_last if inside.ndim == 4 else torch.contiguous_format
-        return fused().scaled_inside(gradient.contiguous(memory_format=last), inside, ratio)
+        order = torch.contiguous_format if inside.is_contiguous() else torch.channels_last
+        return fused().scaled_inside(gradient.contiguous(memory_format=order), inside, ratio)
     return gradient * inside * _by_channel(ratio, gradient)
 
 

@@ -26,7 +26,7 @@ from axhw.nn.layers.routing import Gate
 from axhw.nn.network import Network, Range
 from axhw.train.approximate import approximate_sums, reference_sums
 from axhw.train.branches import Branches
-from axhw.train.coding import AddCodes, Coding, Encode, Requantize
+from axhw.train.coding import AddCodes, Coding, Decided, Encode, Requantize
 from axhw.train.codings import CodePlan, Codings
 from axhw.train.layers import forward
 from axhw.train.moving_ranges import MovingRanges
@@ -93,6 +93,7 @@ class QuantizedModule(nn.Module):
         self._moving: MovingRanges | None = None
         self._codings: Codings | None = None
         self._exact: dict[str, CodeFunction] = {}
+        self._units: dict[str, tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = {}
         self._capacities: dict[str, Capacity] = {}
 
     @property
@@ -254,11 +255,13 @@ class QuantizedModule(nn.Module):
 
     def _current(self) -> Codings:
         if self._follows and self.training:
-            self._exact = {}
+            self._exact, self._units = {}, {}
             return self._plan.codings(self.limits)
         if self._codings is None or self._codings.tensors[INPUT].scale.device != self.limits.device:
             self._codings = self._plan.codings(self.limits)
             self._exact = {node.name: codes for node in self.graph if (codes := self._exact_codes(node)) is not None}
+            matmuls = ((node, node.layer) for node in self.graph if isinstance(node.layer, MatMul))
+            self._units = {node.name: self._unit(node, layer, self._codings) for node, layer in matmuls}
         return self._codings
 
     def _exact_codes(self, node: Node) -> CodeFunction | None:
@@ -311,14 +314,22 @@ class QuantizedModule(nn.Module):
     ) -> torch.Tensor:
         source = codings.tensors[node.inputs[0]]
         sums = self._sums(node, layer, (source.centred(x), weights.codes), (source.zero, weights.zero_point))
-        return self._finish(node, sums, weights.bias, weights.unit, codings)
+        return self._finish(node, sums, weights.bias, weights.unit, weights.ratio, codings)
 
     def _matmul(self, node: Node, layer: MatMul, inputs: tuple[torch.Tensor, ...], codings: Codings) -> torch.Tensor:
         first, second = (codings.tensors[name] for name in node.inputs)
         operands = (first.centred(inputs[0]), second.centred(inputs[1]))
         sums = self._sums(node, layer, operands, (first.zero, second.zero))
+        known = self._units.get(node.name) or self._unit(node, layer, codings)
+        return self._finish(node, sums, *known, codings)
+
+    @staticmethod
+    def _unit(node: Node, layer: MatMul, codings: Codings) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Constant, unit and ratio of a product of activations, as `WeightCodes` has them."""
+        first, second = (codings.tensors[name] for name in node.inputs)
         unit = (first.scale * second.scale * layer.scale).reshape(1)
-        return self._finish(node, sums, torch.zeros_like(unit, dtype=torch.float64), unit, codings)
+        target = codings.tensors.get(node.name)
+        return torch.zeros_like(unit, dtype=torch.float64), unit, unit if target is None else unit / target.scale
 
     def _sums(
         self,
@@ -368,7 +379,13 @@ class QuantizedModule(nn.Module):
             )
 
     def _finish(
-        self, node: Node, sums: torch.Tensor, bias: torch.Tensor, unit: torch.Tensor, codings: Codings
+        self,
+        node: Node,
+        sums: torch.Tensor,
+        bias: torch.Tensor,
+        unit: torch.Tensor,
+        ratio: torch.Tensor,
+        codings: Codings,
     ) -> torch.Tensor:
         """From sums to codes, or to real values where the output has no coding."""
         target = codings.tensors.get(node.name)
@@ -378,7 +395,7 @@ class QuantizedModule(nn.Module):
             if target is None:
                 return real
             self._follow(node.name, real)
-        codes: torch.Tensor = Requantize.apply(sums, bias, unit / target.scale, codings.limits[node.name])
+        codes: torch.Tensor = Requantize.apply(sums, bias, ratio, codings.limits[node.name])
         return codes
 
     def _move(self, node: Node, layer: CodeLayer, x: torch.Tensor, coding: Coding, codings: Codings) -> torch.Tensor:
@@ -426,12 +443,14 @@ class QuantizedModule(nn.Module):
             return result
         self._follow(node.name, result)
         limits = codings.limits[node.name]
+        if node.name in self._exact:
+            decided: torch.Tensor = Decided.apply(
+                result, self._exact[node.name](inputs, local), target.scale, *limits[1:]
+            )
+            return decided
         codes: torch.Tensor = Encode.apply(result, target.scale, *limits)
         if self._moving is not None and isinstance(node.layer, Gate):
             self._moving.choose(node.name, codes != limits[0])
-        if node.name in self._exact:
-            decided = self._exact[node.name](inputs, local)
-            codes = codes + (torch.minimum(torch.maximum(decided, limits[1]), limits[2]) - codes).detach()
         return codes
 
     def _follow(self, tensor: str, real: torch.Tensor) -> None:

@@ -82,7 +82,8 @@ def _encoded(compute: CodeFunction, target: Quantization, device: torch.device) 
 
     def codes_of(codes: tuple[torch.Tensor, ...], parameters: Mapping[str, torch.Tensor]) -> torch.Tensor:
         # Divided by a tensor: on a GPU PyTorch multiplies by the reciprocal of a number instead.
-        return torch.round(compute(codes, parameters) / scale) + zero
+        rounded = torch.round(compute(codes, parameters) / scale)
+        return rounded + zero if zero else rounded
 
     return codes_of
 
@@ -105,17 +106,17 @@ def _normalised(layer: LayerNorm, source: Quantization) -> CodeFunction:
     zero, floor = float(source.zero_point), layer.floor(source)
 
     def normalised(codes: tuple[torch.Tensor, ...], parameters: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        centred = codes[0].detach().to(dtype) - zero
+        centred = codes[0].detach().to(dtype)
+        if zero:
+            centred = centred - zero
         total = centred.sum(dim=-1, keepdim=True)
         squares = (centred * centred).sum(dim=-1, keepdim=True).to(torch.float64)
         wide = total.to(torch.float64)
-        # One operation after the other: a GPU may round a product and a sum of one expression together.
-        whole = squares * layer.features
-        whole = whole - wide * wide
-        root = torch.sqrt(whole + floor)
-        factor = (torch.ones_like(root) / root).to(torch.float32)
-        deviation = centred * layer.features
-        deviation = (deviation - total).to(torch.float32)
+        # Products and sums of whole numbers may be one operation each, as they are exact; a GPU may round those of
+        # others together, so they are one after the other.
+        whole = torch.addcmul(squares * layer.features, wide, wide, value=-1)
+        factor = torch.reciprocal(torch.sqrt(whole + floor)).to(torch.float32)
+        deviation = torch.sub(centred * layer.features, total).to(torch.float32)
         normal = deviation * factor
         normal = normal * parameters["weight"].detach()
         return normal + parameters["bias"].detach()

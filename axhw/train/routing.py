@@ -15,7 +15,7 @@ import torch
 from axhw.nn.graph import Graph, Node
 from axhw.nn.layers.routing import Combine, Gate
 
-_SLOTS_AT_ONCE = 8
+_SLOTS_AT_ONCE, _SLOTS_SPARE = 8, 4
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -36,8 +36,8 @@ class Capacity:
 
     @classmethod
     def of(cls, rows: Sequence[int], device: torch.device) -> Capacity:
-        """Enough for a number of rows for each expert, and somewhat more."""
-        slots = tuple(-(-count // _SLOTS_AT_ONCE) * _SLOTS_AT_ONCE for count in rows)
+        """Enough for a number of rows for each expert, and somewhat more, as another epoch may have more."""
+        slots = tuple(-(-(count + _SLOTS_SPARE) // _SLOTS_AT_ONCE) * _SLOTS_AT_ONCE for count in rows)
         end = torch.tensor(slots, device=device).cumsum(dim=0)
         return cls(slots=slots, first=end - torch.tensor(slots, device=device), end=end)
 

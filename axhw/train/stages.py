@@ -94,6 +94,8 @@ def train_quantized(
     state = {**trainer.state, **best.state}
     stage = _Stage("quantized", history, trainer, state, recipe, seconds)
     module.refresh()
+    if has_triton():
+        history.line("kernels: fused with Triton, compared with PyTorch's operations")
     if stage.epochs >= recipe.range_epochs:
         trainer.make_room(stage.epochs)
     _check_sums(module, trainer.first_images(stage.epochs), history)
@@ -184,8 +186,6 @@ def _freeze(model: GraphModule, recipe: Recipe) -> None:
 
 
 def _check_sums(module: QuantizedModule, images: torch.Tensor, history: History) -> None:
-    if has_triton():
-        history.line("kernels: fused with Triton, compared with PyTorch's operations")
     try:
         module.check_sums(images)
     except VerificationError as error:

@@ -34,12 +34,15 @@ class WeightCodes:
         In units of the sums.
     unit : float32 tensor, shape (outputs,)
         Real value of 1 in the sums.
+    ratio : float32 tensor, shape (outputs,)
+        The same in steps of the output's codes; in itself where the output has none.
     """
 
     codes: torch.Tensor
     zero_point: torch.Tensor | None
     bias: torch.Tensor
     unit: torch.Tensor
+    ratio: torch.Tensor
 
 
 class WeightQuantizer(nn.Module):
@@ -68,6 +71,7 @@ class WeightQuantizer(nn.Module):
         self.register_buffer("channel", torch.from_numpy(channel.astype(np.int32)))
         self.register_buffer("sharing", torch.from_numpy(sharing))
         self.register_buffer("sizes", torch.from_numpy(sizes))
+        self.register_buffer("one", torch.ones((), dtype=torch.float32))
         self.register_buffer("no_bias", torch.zeros(max(self._outputs), dtype=torch.float32))
 
     def forward(self, model: GraphModule, codings: Codings) -> dict[str, WeightCodes]:
@@ -77,20 +81,26 @@ class WeightQuantizer(nn.Module):
         weights = torch.cat([(_channels_last(w) if name in last else w).reshape(-1) for name, w in layers.items()])
         biases = torch.cat([self._bias(model, name) for name in self._layers]).to(torch.float64)
         sources = [codings.tensors[model.graph[name].inputs[0]].scale for name in self._layers]
+        targets = [codings.tensors[name].scale if name in codings.tensors else self.one for name in self._layers]
         with torch.no_grad():
-            source = torch.cat([scale.expand(count) for scale, count in zip(sources, self._outputs)])
+            source, target = (
+                torch.cat([scale.expand(count) for scale, count in zip(scales, self._outputs)])
+                for scales in (sources, targets)
+            )
             # A channel whose weights all but vanish would have steps so fine that its bias overflows the accumulator.
             least = biases.abs() / (source * _LARGEST_BIAS)
             low, high = (self._extremes(weights, which) for which in ("min", "max"))
             joint = Coding.from_range(low, high, signed=self._signed, smallest_scale=least)
             unit = source.to(torch.float64) * joint.scale.to(torch.float64)
+            short_unit = source * joint.scale
         zero_point = joint.zero_point[:1] if joint.narrow else joint.zero_point[self.channel]
         codes = Encode.apply(weights, joint.scale[self.channel], zero_point, float(joint.low), float(joint.high))
         parts = zip(
             (codes if joint.narrow else codes - zero_point).split(self._sizes),
             joint.zero_point.split(self._outputs),
             Units.apply(biases, unit).split(self._outputs),
-            (source * joint.scale).split(self._outputs),
+            short_unit.split(self._outputs),
+            (short_unit / target).split(self._outputs),
         )
         return {
             name: WeightCodes(
@@ -98,8 +108,9 @@ class WeightQuantizer(nn.Module):
                 zero_point=None if joint.narrow else zero.reshape(-1, *(1,) * (len(layer.weight_shape) - 1)),
                 bias=bias,
                 unit=layer_unit,
+                ratio=ratio,
             )
-            for (name, layer), (part, zero, bias, layer_unit) in zip(self._layers.items(), parts)
+            for (name, layer), (part, zero, bias, layer_unit, ratio) in zip(self._layers.items(), parts)
         }
 
     def _bias(self, model: GraphModule, name: str) -> torch.Tensor:
