@@ -153,7 +153,7 @@ class Decided(torch.autograd.Function):
 class Requantize(torch.autograd.Function):
     """Sums to codes as `axhw.emulate.requantize` does it: clip(round(float32(sums + constant) * ratio) + zero_point).
 
-    Sums are whole numbers below 2**24 in float32, or of any size in float64; constants are float64. Constant and
+    Sums are whole numbers that float32 holds, or float64 ones; constants are float64. Constant and
     ratio have one element or one for each channel (axis 1 of images, else the last). `limits` holds zero point, lowest
     and highest code. The gradient passes where nothing is cut off.
     """
@@ -168,7 +168,8 @@ class Requantize(torch.autograd.Function):
     ) -> torch.Tensor:
         ctx.sums_dtype = sums.dtype
         # With one constant and one ratio for all it doesn't matter which channel an element is of.
-        if fuses(sums) or (constant.numel() == ratio.numel() == 1 and fuses(sums.flatten())):
+        alike = constant.numel() == ratio.numel() == 1 and sums.is_contiguous()
+        if fuses(sums) or (alike and fuses(sums.reshape(-1))):
             codes, inside = fused().requantize(sums, constant, ratio, limits)
         else:
             scaled = torch.empty_like(sums, dtype=torch.float32)

@@ -35,7 +35,62 @@ for layer, shape in (
 """
 
 
-def test_kernels_equal_pytorch() -> None:
+NETWORKS = """
+from dataclasses import replace
+import torch
+from axhw.hdl.registry import parse
+from axhw.nn.assignment import approximated_layers
+from axhw.nn.fold import fold_batch_norms
+from axhw.nn.network import Network
+from axhw.nn.quantizer import range_sources
+from axhw.nn.zoo.names import build_graph
+from axhw.nn.zoo.vit import vit
+from axhw.sim.product_table import golden_table
+from axhw.train import approximate, coding
+from axhw.train.quantization_aware import QuantizedModule
+from axhw.train.table_maps import Approximation
+from axhw.train.torch_model import initial_parameters
+
+table = golden_table(parse("roup:p=1,r=4", signed=True))
+images = torch.randn(3, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+images = images.contiguous(memory_format=torch.channels_last)
+on_gpus = approximate.fuses
+
+
+def on_a_cpu(*tensors):
+    dense = all(
+        tensor.is_contiguous(memory_format=torch.channels_last if tensor.ndim == 4 else torch.contiguous_format)
+        for tensor in tensors
+    )
+    fused.append(dense)
+    return dense
+
+
+for graph in (
+    vit("vit", patch=4, features=12, blocks=1, heads=2, input_shape=(3, 8, 8), classes=5),
+    build_graph("digits_cnn", input_shape=(3, 8, 8), classes=5),
+):
+    network = fold_batch_norms(Network(graph=graph, parameters=initial_parameters(graph, seed=0)))
+    network = replace(network, ranges=dict.fromkeys(range_sources(network.graph).values(), (-3.0, 3.0)))
+    tables = dict.fromkeys(approximated_layers(network.graph), table)
+    found = []
+    for fuses in (on_gpus, on_a_cpu):
+        approximate.fuses = coding.fuses = fuses
+        fused = []
+        module = QuantizedModule(network, signed=True, tables=tables, approximation=Approximation(kernel="factors"))
+        logits = module.to(memory_format=torch.channels_last).train()(images)
+        torch.nn.functional.cross_entropy(logits, torch.arange(3)).backward()
+        found.append((logits, {name: parameter.grad for name, parameter in module.named_parameters()}))
+    assert sum(fused) > 2 * len(tables)
+    (logits, gradients), (own, own_gradients) = found
+    assert torch.equal(logits, own)
+    for name, gradient in gradients.items():
+        torch.testing.assert_close(own_gradients[name], gradient, msg=name)
+"""
+
+
+@pytest.mark.parametrize("script", [SCRIPT, NETWORKS], ids=["kernels", "networks"])
+def test_kernels_equal_pytorch(script: str) -> None:
     # Triton decides at import whether it interprets.
     environment = {**os.environ, "TRITON_INTERPRET": "1"}
-    subprocess.run([sys.executable, "-c", SCRIPT], check=True, env=environment)
+    subprocess.run([sys.executable, "-c", script], check=True, env=environment)
