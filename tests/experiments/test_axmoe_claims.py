@@ -47,6 +47,8 @@ def cell(network: str, circuit: str, lost: float, **other: Any) -> dict[str, Any
         "affine_accuracy": EXACT - lost / 100,
         "study_accuracy": None,
         "ours_accuracy": None,
+        "study_start_accuracy": EXACT,
+        "ours_start_accuracy": EXACT,
         "published_cost": TIMES[topology(network)] * published_ratio(circuit),
     }
     return row | other

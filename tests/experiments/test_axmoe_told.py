@@ -14,6 +14,7 @@ from axhw.errors import AxhwError
 from axhw.experiments.axmoe import told
 from axhw.experiments.axmoe.cells import Table
 from axhw.experiments.axmoe.plan import FULL
+from axhw.experiments.axmoe.report import other_starts
 from axhw.experiments.axmoe.subjects import Subject
 from axhw.experiments.parts import Parts
 from axhw.moe.cells import Cell
@@ -61,9 +62,22 @@ def test_rows_of_what_was_told(table: Table) -> None:
     assert (exact["base"], exact["topology"], exact["images"]) == ("digits_cnn", "hard", len(splits.test))
     assert (first["seed"], first["int8_accuracy"], first["accuracy"], first["ours_accuracy"]) == (0, 0.9, 0.4, 0.8)
     assert (second["seed"], second["ours_accuracy"], second["study_accuracy"]) == (1, None, 0.7)
+    assert (first["ours_start_accuracy"], first["study_start_accuracy"]) == (0.9, None)
     # One of three experts of one size runs, whichever it is.
     assert first["published_cost"] == pytest.approx(0.471, abs=0.02)
     assert first["bias_accuracy"] is None
+
+
+def test_retrainings_that_began_with_other_weights_are_told(table: Table) -> None:
+    splits = load_dataset("digits")
+    tell(table, "digits_cnn_hard3", recipe="study", accuracy_before=0.5)
+    tell(table, "digits_cnn_hard3", exact_accuracy=0.85, accuracy_after=0.75)
+    rows = table.told_rows(["digits_cnn_hard3"], splits)
+    row = rows[1]
+    assert (row["int8_accuracy"], row["accuracy"]) == (0.9, 0.5)
+    assert (row["study_start_accuracy"], row["ours_start_accuracy"], row["ours_accuracy"]) == (0.9, 0.85, 0.75)
+    assert other_starts(rows) == ["digits_cnn_hard3 (ours: 85.00 % instead of 90.00 %)"]
+    assert other_starts(rows[:1]) == []
 
 
 def test_other_images_are_not_mixed_in(table: Table) -> None:
@@ -86,6 +100,7 @@ def test_accuracies_of_other_weights_are_refused(table: Table) -> None:
     path.with_name("mul8s_1L2L-seed1.json").unlink()
     (row,) = [row for row in table.rows([subject]) if row["circuit"] == CIRCUIT]
     assert row["ours_accuracy"] != 0.8
+    assert row["ours_start_accuracy"] == subject.accuracy(subject.exact)
 
 
 @pytest.fixture

@@ -127,14 +127,13 @@ class Table:
             known = [accuracies for accuracies in told.values() if accuracies is not None]
             if known:
                 first = known[0]
-                after = {
-                    retrained_column(recipe): None
-                    if exact or (each := told[recipe, circuit]) is None
-                    else each.accuracy_after
-                    for recipe in RECIPES
-                }
+                by_recipe = {recipe: None if exact else told[recipe, circuit] for recipe in RECIPES}
                 before = first.exact_accuracy if exact else first.accuracy_before
-                found[seed] = {"int8_accuracy": first.exact_accuracy, "accuracy": before, **after}
+                found[seed] = {
+                    "int8_accuracy": first.exact_accuracy,
+                    "accuracy": before,
+                    **_retrained_columns(by_recipe),
+                }
         return found
 
     def _told(self, cell: Cell, splits: Splits) -> Accuracies | None:
@@ -219,6 +218,7 @@ class Table:
                     )
                 told = None
             found[column] = None if told is None else told.accuracy_after
+            found[start_column(recipe)] = None if told is None else told.exact_accuracy
             if network is not None:
                 settings = self._settings(subject, table) | {"retrained": parameters_digest(network)}
                 name = f"retrained-{recipe}-{subject.name}-{cell.stem}"
@@ -228,6 +228,7 @@ class Table:
                     return subject.accuracy(subject.run(subject.tables(table), own))
 
                 found[column] = float(self.parts.remember(name, settings, make))
+                found[start_column(recipe)] = subject.accuracy(subject.exact)
         return found
 
 
@@ -236,6 +237,21 @@ def compensated_column(method: str) -> str:
     return f"{method}_accuracy"
 
 
+def start_column(recipe: str) -> str:
+    """Of the accuracy with exact products of the network that a retraining with a recipe began with.
+
+    It is another training of the network than that of the other columns where it is not their exact accuracy: trainings
+    on several machines tell of a network whose weights are too large to pass on.
+    """
+    return f"{recipe}_start_accuracy"
+
+
 def retrained_column(recipe: str) -> str:
     """Of the accuracy after retraining with a recipe."""
     return f"{recipe}_accuracy"
+
+
+def _retrained_columns(told: Mapping[str, Accuracies | None]) -> dict[str, float | None]:
+    """What retrainings with each recipe told."""
+    after = {retrained_column(recipe): each.accuracy_after if each else None for recipe, each in told.items()}
+    return after | {start_column(recipe): each.exact_accuracy if each else None for recipe, each in told.items()}

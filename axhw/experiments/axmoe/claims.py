@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from axhw.experiments.axmoe.cells import compensated_column, retrained_column
+from axhw.experiments.axmoe.cells import compensated_column, retrained_column, start_column
 from axhw.experiments.claims import Claim, Missing, computed
 from axhw.moe.cells import RECIPES
 from axhw.moe.normalized_cost import EXACT_CIRCUIT, published_ratio
@@ -190,7 +190,7 @@ def _transformers(measured: Measured) -> Claim:
 
 def _recovery(recipe: str) -> Callable[[Measured], Claim]:
     def make(measured: Measured) -> Claim:
-        column, wanted = retrained_column(recipe), _up_to_last(measured.circuits)
+        column, start, wanted = retrained_column(recipe), start_column(recipe), _up_to_last(measured.circuits)
         if not (measured.recovering and wanted):
             raise Missing("networks and circuits to retrain")
         worst, texts = -np.inf, []
@@ -198,7 +198,7 @@ def _recovery(recipe: str) -> Callable[[Measured], Claim]:
             losses = {}
             for circuit in wanted:
                 rows = [row for row in measured.cells if (row["network"], row["circuit"]) == (network, circuit)]
-                found = [_loss(row, column) for row in rows if row[column] is not None]
+                found = [_loss(row, column, start=start) for row in rows if row[column] is not None]
                 if not found:
                     raise Missing(f"{network} retrained for {circuit} (recipe {recipe})")
                 losses[circuit] = float(np.mean(found))
@@ -400,9 +400,9 @@ def short(circuit: str) -> str:
     return circuit.removeprefix("mul8s_")
 
 
-def _loss(row: Row, column: str = "accuracy") -> float:
+def _loss(row: Row, column: str = "accuracy", *, start: str = "int8_accuracy") -> float:
     """Points of accuracy lost."""
-    return round(100 * float(row["int8_accuracy"] - row[column]), _DIGITS)
+    return round(100 * float(row[start] - row[column]), _DIGITS)
 
 
 def _first_collapse(rows: Sequence[Row]) -> int:

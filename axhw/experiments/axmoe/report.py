@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from axhw.experiments.axmoe.cells import compensated_column, retrained_column
+from axhw.experiments.axmoe.cells import compensated_column, retrained_column, start_column
 from axhw.experiments.axmoe.claims import final_accuracy, short
 from axhw.experiments.axmoe.explanations import (
     NAME,
@@ -69,6 +69,11 @@ def _claims(document: Document) -> list[Block]:
             f"Of {', '.join(document['told'])} there are no weights here: accuracies are those that their retraining "
             "told, with the same integers on the same images; costs are for evenly used experts."
         )
+    if others := other_starts(document["cells"]):
+        blocks.append(
+            f"Retrained from another training of the network, with exact products: {'; '.join(others)}. Hold these "
+            "against their own start."
+        )
     if missing["networks"]:
         blocks.append(f"Networks of the plan without weights: {', '.join(missing['networks'])}.")
     if missing["retrained"]:
@@ -78,6 +83,17 @@ def _claims(document: Document) -> list[Block]:
         ]
         blocks.append(f"Without retrained weights: {'; '.join(words)}.")
     return blocks
+
+
+def other_starts(cells: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Networks and recipes whose retrainings began with other weights than those run as they are."""
+    found = {
+        f"{row['network']} ({recipe}: {100 * start:.2f} % instead of {100 * row['int8_accuracy']:.2f} %)"
+        for row in cells
+        for recipe in RECIPES
+        if (start := row[start_column(recipe)]) is not None and start != row["int8_accuracy"]
+    }
+    return sorted(found)
 
 
 def _accuracies(document: Document) -> list[Block]:
