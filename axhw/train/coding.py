@@ -126,6 +126,41 @@ class Encode(torch.autograd.Function):
         return gradient * inside / scale, None, None, None, None
 
 
+class EncodeByChannel(torch.autograd.Function):
+    """`Encode` of flat values with the scale and zero point of a channel each; `zero_point` may have one for all."""
+
+    @staticmethod
+    def forward(
+        ctx: torch.autograd.function.FunctionCtx,
+        values: torch.Tensor,
+        scale: torch.Tensor,
+        zero_point: torch.Tensor,
+        channel: torch.Tensor,
+        low: float,
+        high: float,
+    ) -> torch.Tensor:
+        if fuses(values):
+            codes, inside = fused().encode(values, scale, zero_point, channel, (low, high))
+        else:
+            zeros = zero_point[channel] if zero_point.numel() > 1 else zero_point
+            rounded = torch.round(values / scale[channel]).add_(zeros)
+            codes = torch.clamp(rounded, low, high)
+            inside = codes == rounded
+        ctx.save_for_backward(inside, scale, channel)
+        return codes
+
+    @staticmethod
+    def backward(
+        ctx: torch.autograd.function.FunctionCtx, gradient: torch.Tensor
+    ) -> tuple[torch.Tensor, None, None, None, None, None]:
+        inside, scale, channel = ctx.saved_tensors
+        if inside.dtype == torch.uint8:
+            divided = fused().divided_inside(gradient.contiguous(), inside, scale, channel)
+        else:
+            divided = gradient * inside / scale[channel]
+        return divided, None, None, None, None, None
+
+
 class Decided(torch.autograd.Function):
     """Codes that were computed otherwise, saturating, with the gradient to the values that they are rounded from."""
 

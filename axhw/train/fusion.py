@@ -87,6 +87,15 @@ def check_kernels(device: str) -> None:
         total = (a - coding[1]) * coding[0] + (b - coding[3]) * coding[2]
         expected = torch.clamp(torch.round(total / coding[4]) + coding[5], -128, 127)
         check("add", kernels.add(a, b, coding)[0], expected)
+    channel = torch.randint(0, _CHANNELS, (rows,), generator=generator, dtype=torch.int32).to(device)
+    values, scale = torch.randn(rows, generator=generator).to(device), torch.rand(_CHANNELS, generator=generator) * 0.1
+    scale, zero_point = scale.to(device), random(_CHANNELS, low=0, high=9)
+    codes, inside = kernels.encode(values, scale, zero_point, channel, (-128.0, 127.0))
+    scaled = torch.round(values / scale[channel]).add_(zero_point[channel])
+    check("encode", codes, torch.clamp(scaled, -128, 127))
+    check("encode", inside, codes == scaled)
+    expected = gradient.flatten()[:rows] * inside / scale[channel]
+    check("divided_inside", kernels.divided_inside(gradient.flatten()[:rows], inside, scale, channel), expected)
     factors = torch.randn(256, 3, generator=generator).to(device)
     expected = F.embedding((a + 128).to(torch.int32), factors).flatten()
     check("expand", kernels.expand(a, torch.tensor([128.0], device=device), factors), expected)

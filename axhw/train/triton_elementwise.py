@@ -99,6 +99,53 @@ def expand(codes: torch.Tensor, offset: torch.Tensor, factors: torch.Tensor) -> 
     return out
 
 
+def encode(
+    values: torch.Tensor,
+    scale: torch.Tensor,
+    zero_point: torch.Tensor,
+    channel: torch.Tensor,
+    limits: tuple[float, float],
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Codes of real values whose channels are given, and where nothing was cut off.
+
+    Parameters
+    ----------
+    values : float32 tensor
+    scale, zero_point : float32 tensors, of one element for each channel; zero points of one for all, too
+    channel : int32 tensor
+        Of each value.
+    limits : tuple of float
+        Lowest and highest code.
+    """
+    codes = torch.empty_like(values)
+    inside = torch.empty_like(values, dtype=torch.uint8)
+    _encode[_grid(values)](
+        values,
+        scale,
+        zero_point,
+        channel,
+        codes,
+        inside,
+        values.numel(),
+        zero_point.numel(),
+        *limits,
+        BLOCK=_BLOCK,
+        **_EXACTLY,
+    )
+    return codes, inside
+
+
+def divided_inside(
+    gradient: torch.Tensor, inside: torch.Tensor, scale: torch.Tensor, channel: torch.Tensor
+) -> torch.Tensor:
+    """gradient * inside / scale of the channel."""
+    divided = torch.empty_like(inside, dtype=torch.float32)
+    _divide_inside[_grid(gradient)](
+        gradient, inside, scale, channel, divided, gradient.numel(), BLOCK=_BLOCK, **_EXACTLY
+    )
+    return divided
+
+
 def _grid(tensor: torch.Tensor) -> Any:
     return lambda meta: (triton.cdiv(tensor.numel(), meta["BLOCK"]),)
 
@@ -182,7 +229,48 @@ def _expand_kernel(
     tl.store(out + place[:, None] * TERMS + term[None, :], value, both)
 
 
+def _encode_kernel(
+    values: tl.tensor,
+    scale: tl.tensor,
+    zero_point: tl.tensor,
+    channel: tl.tensor,
+    codes: tl.tensor,
+    inside: tl.tensor,
+    count: tl.tensor,
+    zeros: tl.tensor,
+    low: tl.tensor,
+    high: tl.tensor,
+    BLOCK: tl.constexpr,
+) -> None:
+    place = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    here = place < count
+    own = tl.load(channel + place, here, 0)
+    scaled = tl.div_rn(tl.load(values + place, here, 0.0), tl.load(scale + own))
+    scaled = tl.minimum(tl.maximum(scaled, -1048576.0), 1048576.0)
+    rounded = (scaled + 12582912.0) - 12582912.0 + tl.load(zero_point + own % zeros)
+    code = tl.minimum(tl.maximum(rounded, low), high)
+    tl.store(codes + place, code, here)
+    tl.store(inside + place, (code == rounded).to(tl.uint8), here)
+
+
+def _divide_inside_kernel(
+    gradient: tl.tensor,
+    inside: tl.tensor,
+    scale: tl.tensor,
+    channel: tl.tensor,
+    divided: tl.tensor,
+    count: tl.tensor,
+    BLOCK: tl.constexpr,
+) -> None:
+    place = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    here = place < count
+    value = tl.div_rn(tl.load(gradient + place, here, 0.0), tl.load(scale + tl.load(channel + place, here, 0)))
+    tl.store(divided + place, tl.where(tl.load(inside + place, here, 0) != 0, value, 0.0), here)
+
+
 _requantize = triton.jit(_requantize_kernel)
 _scale_inside = triton.jit(_scale_inside_kernel)
 _add = triton.jit(_add_kernel)
 _expand = triton.jit(_expand_kernel)
+_encode = triton.jit(_encode_kernel)
+_divide_inside = triton.jit(_divide_inside_kernel)

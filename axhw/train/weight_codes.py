@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from axhw.nn.quantized import ACCUMULATOR_BITS
-from axhw.train.coding import Coding, Encode, Units
+from axhw.train.coding import Coding, EncodeByChannel, Units
 from axhw.train.codings import Codings
 from axhw.train.torch_model import GraphModule
 
@@ -93,10 +93,12 @@ class WeightQuantizer(nn.Module):
             joint = Coding.from_range(low, high, signed=self._signed, smallest_scale=least)
             unit = source.to(torch.float64) * joint.scale.to(torch.float64)
             short_unit = source * joint.scale
-        zero_point = joint.zero_point[:1] if joint.narrow else joint.zero_point[self.channel]
-        codes = Encode.apply(weights, joint.scale[self.channel], zero_point, float(joint.low), float(joint.high))
+        zero_point = joint.zero_point[:1] if joint.narrow else joint.zero_point
+        codes = EncodeByChannel.apply(
+            weights, joint.scale, zero_point, self.channel, float(joint.low), float(joint.high)
+        )
         parts = zip(
-            (codes if joint.narrow else codes - zero_point).split(self._sizes),
+            (codes if joint.narrow else codes - zero_point[self.channel]).split(self._sizes),
             joint.zero_point.split(self._outputs),
             Units.apply(biases, unit).split(self._outputs),
             short_unit.split(self._outputs),
