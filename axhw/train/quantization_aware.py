@@ -204,7 +204,7 @@ class QuantizedModule(nn.Module):
     def early_gates(self) -> tuple[str, ...]:
         """Frozen gates that see images alone and give each to one expert: what they choose doesn't change in training.
 
-        None while ranges follow the activations.
+        There are none while ranges follow the activations.
         """
         if self._follows:
             return ()

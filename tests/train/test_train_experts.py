@@ -35,7 +35,7 @@ from axhw.train.recipe import Plan, Recipe, plan_for  # noqa: E402
 from axhw.train.routing import Capacity, ChosenRows, LoadBalance  # noqa: E402
 from axhw.train.run import run  # noqa: E402
 from axhw.train.torch_model import GraphModule, initial_parameters, upcycled  # noqa: E402
-from axhw.train.trainer import choices_of  # noqa: E402
+from axhw.train.trainer import Trainer, choices_of  # noqa: E402
 
 Images = np.ndarray
 SHAPE = (3, 8, 8)
@@ -205,6 +205,35 @@ def test_gates_choose_for_a_whole_epoch(
             assert torch.equal(codes, found[gate][part])
     module.follow_ranges(True)
     assert module.early_gates == ()
+
+
+@pytest.mark.parametrize("name", ["digits_cnn_hard4", "digits_cnn_cluster3"])
+def test_epochs_with_slots_train_as_those_without(
+    name: str, make_network: Callable[[Graph], Network], calibrated: Callable[..., Network]
+) -> None:
+    data = load_dataset("digits")
+    images = DeviceImages(data.train, data.augmentation, device="cpu")
+    graph = build_graph(name, input_shape=data.train.image_shape, classes=10)
+    network = calibrated(make_network(graph), data.train.batch(0, 64)[0], signed=True)
+    recipe = Recipe(epochs=2, batch=64, learning_rate=0.01, largest_gradient=1.0, freeze_gates=True)
+    losses, weights = [], []
+    for recorded in (False, True):
+        module = QuantizedModule(network, signed=True)
+        module.model.freeze(node.name for node in graph.gate_nodes)
+        trainer = Trainer(module, module.model.tensors(), images, recipe, seed=0, log=lambda line: None)
+        # As on a GPU, but for the recording of a step.
+        trainer._on_gpu = recorded
+        trainer._recorded = lambda trainer=trainer: trainer._step
+        found = []
+        for epoch in range(2):
+            assert trainer.make_room(epoch) == (recorded and epoch == 0)
+            assert not trainer.make_room(epoch)
+            found.append(trainer.epoch(epoch))
+        losses.append(found)
+        weights.append(module.network().parameters)
+    assert losses[1] == pytest.approx(losses[0], rel=1e-3)
+    for name, value in weights[0].items():
+        np.testing.assert_allclose(weights[1][name], value, atol=2e-3, err_msg=name)
 
 
 @pytest.mark.parametrize("name", NAMES)
