@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from axhw.errors import VerificationError
+from axhw.train import row_codes
 
 _CHANNELS = 48
 
@@ -19,6 +20,11 @@ _CHANNELS = 48
 def fuses(*tensors: torch.Tensor) -> bool:
     """Whether the fused kernels take these tensors: on a GPU, dense, with channels last."""
     return all(tensor.is_cuda and _channels_last(tensor) for tensor in tensors) and has_triton()
+
+
+def fuses_rows(tensor: torch.Tensor) -> bool:
+    """Whether the fused kernels for rows take a tensor: on a GPU, and contiguous."""
+    return tensor.is_cuda and tensor.is_contiguous() and has_triton()
 
 
 @lru_cache(maxsize=1)
@@ -46,6 +52,12 @@ def has_triton() -> bool:
 def fused() -> ModuleType:
     """`axhw.train.triton_elementwise`, which imports Triton."""
     return import_module("axhw.train.triton_elementwise")
+
+
+@lru_cache(maxsize=1)
+def fused_rows() -> ModuleType:
+    """`axhw.train.triton_rows`, with the functions of `axhw.train.row_codes`."""
+    return import_module("axhw.train.triton_rows")
 
 
 def check_kernels(device: str) -> None:
@@ -96,6 +108,15 @@ def check_kernels(device: str) -> None:
     check("encode", inside, codes == scaled)
     expected = gradient.flatten()[:rows] * inside / scale[channel]
     check("divided_inside", kernels.divided_inside(gradient.flatten()[:rows], inside, scale, channel), expected)
+    target = row_codes.Target(scale=torch.full((), 0.01, device=device), zero_point=-3.0)
+    table = torch.rand(256, generator=generator).mul(1 << 20).round().div(1 << 20).to(device)
+    check("softmax", fused_rows().softmax(a, table, target), row_codes.softmax(a, table, target))
+    weight, bias = (torch.randn(_CHANNELS, generator=generator).to(device) for _ in range(2))
+    for wide in (False, True):
+        floor = torch.full((1,), 0.3, dtype=torch.float64, device=device)
+        norm = row_codes.Norm(features=_CHANNELS, zero_point=5.0, floor=floor, wide=wide)
+        expected = row_codes.layer_norm(a, weight, bias, norm, target)
+        check("layer_norm", fused_rows().layer_norm(a, weight, bias, norm, target), expected)
     factors = torch.randn(256, 3, generator=generator).to(device)
     expected = F.embedding((a + 128).to(torch.int32), factors).flatten()
     check("expand", kernels.expand(a, torch.tensor([128.0], device=device), factors), expected)

@@ -26,7 +26,10 @@ from axhw.nn.layers.routing import Combine, Gate
 from axhw.nn.layers.softmax import Softmax, power_table
 from axhw.nn.quantize import Quantization
 from axhw.nn.routing import chosen_of_all
+from axhw.train import row_codes
+from axhw.train.fusion import fused_rows, fuses_rows
 from axhw.train.routing import chosen_experts
+from axhw.train.row_codes import Target
 
 CodeFunction: TypeAlias = Callable[[tuple[torch.Tensor, ...], Mapping[str, torch.Tensor]], torch.Tensor]
 """From the codes of the inputs and the parameters of a node to its output in float32: codes, or what is yet to be
@@ -56,16 +59,22 @@ def numpy_codes(node: Node, sources: tuple[Quantization, ...], target: Quantizat
 def device_codes(
     node: Node, sources: tuple[Quantization, ...], target: Quantization, device: torch.device
 ) -> CodeFunction | None:
-    """The same codes from tensors on any device, None where single operations of PyTorch give them anyway."""
+    """The same codes, but for saturation, from tensors on any device.
+
+    None where single operations of PyTorch give them anyway.
+    """
     layer = node.layer
     if isinstance(layer, Elementwise):
         every: Codes = code_values(sources[0].dtype).astype(sources[0].dtype)
         table = layer.on_codes(sources, target, every, parameters={}).astype(np.float32)
         return _looked_up(table, sources[0], device)
+    scale = torch.from_numpy(np.asarray(target.scale)).to(device)
+    coded = Target(scale=scale, zero_point=float(target.zero_point))
     if isinstance(layer, Softmax | Gate):
-        return _encoded(_shares(layer, sources[0], device), target, device)
+        powers = torch.from_numpy(power_table(sources[0])).to(device)
+        return _softmax(powers, coded) if isinstance(layer, Softmax) else _gate(layer, powers, coded)
     if isinstance(layer, LayerNorm):
-        return _encoded(_normalised(layer, sources[0]), target, device)
+        return _layer_norm(layer, sources[0], coded)
     return None
 
 
@@ -75,50 +84,35 @@ def _looked_up(table: np.ndarray, source: Quantization, device: torch.device) ->
     return lambda codes, parameters: values[(codes[0].detach() - lowest).to(torch.int32)]
 
 
-def _encoded(compute: CodeFunction, target: Quantization, device: torch.device) -> CodeFunction:
-    """`Quantization.encode` of what is computed, but for saturation."""
-    scale = torch.from_numpy(np.asarray(target.scale)).to(device)
-    zero = float(target.zero_point)
-
-    def codes_of(codes: tuple[torch.Tensor, ...], parameters: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        # Divided by a tensor: on a GPU PyTorch multiplies by the reciprocal of a number instead.
-        rounded = torch.round(compute(codes, parameters) / scale)
-        return rounded + zero if zero else rounded
-
-    return codes_of
-
-
-def _shares(layer: Softmax | Gate, source: Quantization, device: torch.device) -> CodeFunction:
-    table = torch.from_numpy(power_table(source)).to(device)
-
-    def shares(codes: tuple[torch.Tensor, ...], parameters: Mapping[str, torch.Tensor]) -> torch.Tensor:
+def _softmax(powers: torch.Tensor, target: Target) -> CodeFunction:
+    def softmax(codes: tuple[torch.Tensor, ...], parameters: Mapping[str, torch.Tensor]) -> torch.Tensor:
         x = codes[0].detach()
-        powers = table[(x.amax(dim=-1, keepdim=True) - x).to(torch.int32)]
-        if isinstance(layer, Gate):
-            powers = powers * chosen_experts(layer, x)
-        return powers / powers.sum(dim=-1, keepdim=True, dtype=torch.float64).to(torch.float32)
+        found: torch.Tensor = (fused_rows() if fuses_rows(x) else row_codes).softmax(x, powers, target)
+        return found
 
-    return shares
+    return softmax
 
 
-def _normalised(layer: LayerNorm, source: Quantization) -> CodeFunction:
-    dtype = torch.float32 if layer.float32_is_exact(source) else torch.float64
-    zero, floor = float(source.zero_point), layer.floor(source)
+def _gate(layer: Gate, powers: torch.Tensor, target: Target) -> CodeFunction:
+    def gate(codes: tuple[torch.Tensor, ...], parameters: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        x = codes[0].detach()
+        return target.encode(row_codes.shares(row_codes.powers_below(x, powers) * chosen_experts(layer, x)))
 
-    def normalised(codes: tuple[torch.Tensor, ...], parameters: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        centred = codes[0].detach().to(dtype)
-        if zero:
-            centred = centred - zero
-        total = centred.sum(dim=-1, keepdim=True)
-        squares = (centred * centred).sum(dim=-1, keepdim=True).to(torch.float64)
-        wide = total.to(torch.float64)
-        # Products and sums of whole numbers may be one operation each, as they are exact; a GPU may round those of
-        # others together, so they are one after the other.
-        whole = torch.addcmul(squares * layer.features, wide, wide, value=-1)
-        factor = torch.reciprocal(torch.sqrt(whole + floor)).to(torch.float32)
-        deviation = torch.sub(centred * layer.features, total).to(torch.float32)
-        normal = deviation * factor
-        normal = normal * parameters["weight"].detach()
-        return normal + parameters["bias"].detach()
+    return gate
 
-    return normalised
+
+def _layer_norm(layer: LayerNorm, source: Quantization, target: Target) -> CodeFunction:
+    norm = row_codes.Norm(
+        features=layer.features,
+        zero_point=float(source.zero_point),
+        floor=torch.full((1,), layer.floor(source), dtype=torch.float64, device=target.scale.device),
+        wide=not layer.float32_is_exact(source),
+    )
+
+    def layer_norm(codes: tuple[torch.Tensor, ...], parameters: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        x = codes[0].detach()
+        weight, bias = (parameters[name].detach() for name in ("weight", "bias"))
+        found: torch.Tensor = (fused_rows() if fuses_rows(x) else row_codes).layer_norm(x, weight, bias, norm, target)
+        return found
+
+    return layer_norm
