@@ -58,7 +58,7 @@ def bias_blocks(document: Mapping[str, Any]) -> list[Block]:
                 f"{circuit['saving_pct']:.1f}",
                 f"{circuit['bias']:+.2f}",
                 f"{circuit['standard_deviation']:.1f}",
-                f"{np.mean([100 * (row['int8_accuracy'] - row['accuracy']) for row in own]):.1f}" if own else "",
+                f"{np.mean([100 * (row['int8_accuracy'] - row['accuracy']) for row in own]):.2f}" if own else "",
                 len(lost),
                 *shares,
             )
@@ -69,7 +69,7 @@ def bias_blocks(document: Mapping[str, Any]) -> list[Block]:
         "our saving %",
         "bias",
         "standard deviation",
-        "mean loss",
+        "mean loss in points",
         "cells that lose",
     )
     return [
