@@ -75,8 +75,8 @@ def bias_blocks(document: Mapping[str, Any]) -> list[Block]:
     return [
         "Bias and standard deviation are those of errors over all operands, in products of codes. A compensation takes "
         "back the mean error of each output channel of each expert (bias), or also what is wrong in proportion "
-        f"(affine), learnt from unlabelled images. Shares of the loss that it recovers are medians over the networks "
-        f"that lose more than {LOST_PCT:g} points.",
+        f"(affine), learnt from unlabelled images. Of the networks with weights here: the mean loss of all, and the "
+        f"median share of it that is recovered in those that lose more than {LOST_PCT:g} points.",
         Table(heads=(*heads, "recovered by bias", "recovered by affine"), rows=lines, left=1),
     ]
 
@@ -161,7 +161,8 @@ def expert_blocks(document: Mapping[str, Any]) -> list[Block]:
     blocks: list[Block] = [
         f"One expert of one layer multiplies with {short(rows[0]['circuit'])}, all else exactly; points lost by those "
         f"of {images:,} test images that the expert computes. Q sums up squared differences between the experts of a "
-        "layer over their squared standard errors; a small p says that they differ by more than chance.",
+        "layer over their squared standard errors; a small p says that they differ by more than chance, which makes "
+        "p < 0.05 by itself in one of twenty layers.",
         Picture(
             stem=f"{NAME}-experts",
             caption="Loss with one expert approximate (points)",
@@ -280,7 +281,8 @@ def hardware_blocks(document: Mapping[str, Any]) -> list[Block]:
     exact = document["arrays"][0]
     return [
         f"Weight-stationary arrays of {side} x {side} PEs: layers that are approximate on one of the circuit, all "
-        f"others on one of {short(exact['circuit'])}, which isn't built where there are none. Rows as "
+        f"others on one of {short(exact['circuit'])}, which isn't built where there are none. Gates multiply exactly: "
+        "with experts there are always two arrays, and the slower one sets the clock of both. Rows as "
         f"{settings['array_images']:,} test images give them to experts.",
         Table(
             heads=("array", "area um2", "period ns", "fJ a product", "of them clock", "clock %"), rows=arrays, left=1
@@ -295,7 +297,7 @@ def hardware_blocks(document: Mapping[str, Any]) -> list[Block]:
                 "us",
                 "utilisation %",
                 "nJ",
-                "products %",
+                "% of nJ by products",
                 "of dense exact",
             ),
             rows=lines,

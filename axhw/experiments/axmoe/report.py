@@ -46,12 +46,14 @@ _TABLES = (
 
 def _opening(document: Document) -> list[str]:
     settings = document["settings"]
+    networks = dict.fromkeys(row["network"] for row in document["cells"])
     recipes = "; ".join(f"**{name}** is `{text}`" for name, text in settings["recipes"].items())
     return [
-        f"{made_by('axhw reproduce axmoe')}. Networks {', '.join(settings['weights'])} on "
+        f"{made_by('axhw reproduce axmoe')}. Networks {', '.join(networks)} on "
         f"{settings['data']}, int8; accuracies are of {settings['test_images']:,} test images, bit for bit as hardware "
         "computes them. Circuits are those of EvoApproxLib v2022; all layers with weights use them but gates and what "
-        "leads to these alone; products of activations are exact, too.",
+        "leads to these alone; products of activations are exact, too. The paper's networks see CIFAR-100 and Tiny "
+        "ImageNet: hold its losses beside ours, not its accuracies.",
         f"Retraining: {recipes}. Gates are frozen. The weights of the epoch with the best validation accuracy are "
         "kept, those before the first included. The study's recipe is for networks with batch norms; these are folded "
         "here, so its gradients are cut to length 1, without which the loss diverges.",
@@ -109,7 +111,7 @@ def _accuracies(document: Document) -> list[Block]:
     columns |= {compensated_column("affine"): "biases and scales compensated"}
     columns |= {retrained_column(recipe): f"retrained ({recipe})" for recipe in RECIPES}
     return [
-        "Accuracy in % as is, and after retraining with the better recipe (first seed).",
+        "Accuracy in % as is, and after retraining with the recipe that is better on these images (first seed).",
         Table(heads=("network", *map(short, circuits)), rows=lines, left=1),
         Picture(
             stem=f"{NAME}-pareto",
@@ -191,8 +193,8 @@ def _costs(document: Document) -> list[Block]:
         for name, row in once.items()
     ]
     return [
-        "Multiplications of an image as executed, and memory: all experts are resident, those that an image chooses "
-        "are fetched.",
+        "Multiplications of an image as executed (without weights here: with experts used evenly), and memory: all "
+        "experts are resident, those that an image chooses are fetched.",
         Table(
             heads=(
                 "network",
