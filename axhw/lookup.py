@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,8 @@ from axhw.record import DesignRecord
 from axhw.store import Store, UnknownDesignError
 from axhw.synth.libraries import LibrarySource
 from axhw.synth.synthesis import Synthesis
+
+_PUBLISHED = re.compile(r"mul\d+[su]_")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,6 +136,8 @@ def _found(text: str, store: Store) -> DesignRecord:
         names = [summary["name"] for summary in Catalogue(store).summaries()]
         near = difflib.get_close_matches(text.partition(":")[0], [*FAMILIES, *names], n=1)
         hint = f" (did you mean {near[0]}?)" if near else ""
+        if _PUBLISHED.match(text):
+            hint = f": of EvoApproxLib axhw knows {', '.join(CIRCUITS)}, and `axhw import` takes other circuits' files"
         if Path(text).is_file():
             hint = ": `axhw import` makes a design of a file"
         raise AxhwError(

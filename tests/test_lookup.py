@@ -67,5 +67,7 @@ def test_unknown_names(characterized: Characterized, store: Store, tmp_path: Pat
     (tmp_path / "mine.npy").touch()
     with pytest.raises(AxhwError, match=r"found '.*mine\.npy': `axhw import` makes a design of a file\.$"):
         named_multiplier(str(tmp_path / "mine.npy"), store)
+    with pytest.raises(AxhwError, match=r"found 'mul8s_9999': of EvoApproxLib axhw knows mul8s_1KV6, .* `axhw import`"):
+        named_multiplier("mul8s_9999", store)
     with pytest.raises(AxhwError, match=r"found 'roupe:p=1' \(did you mean roup\?\)\.$"):
         named_multiplier("roupe:p=1", Store(tmp_path))

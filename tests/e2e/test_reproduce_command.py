@@ -75,3 +75,13 @@ def test_bad_usage(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     file.touch()
     assert main([*COMMAND, "--out", str(file)]) == 2
     assert "Expected an output folder that can be written to" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["resnet8_hard4", "digits_cnn"])
+def test_networks_to_search_on_have_experts_and_weights(
+    name: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert main(["reproduce", "axmoe", "--quick", "--search", name, "--out", str(tmp_path)]) == 2
+    error = capsys.readouterr().err
+    assert "Expected a network with experts and weights to search on, out of digits_cnn_hard2, " in error
+    assert f"found {name!r}: choose one of these" in error

@@ -77,6 +77,22 @@ class Experiment(Setup):
             found.append(self._measured(circuit))
         return tuple(found)
 
+    def check_searched(self, names: Sequence[str]) -> None:
+        """Refuse to search on what can't be.
+
+        Raises
+        ------
+        AxhwError
+            For names of other networks than those of the plan with experts and weights.
+        """
+        known = [subject.name for subject in self.subjects if subject.topology != "dense"]
+        for name in names:
+            if name not in known:
+                raise AxhwError(
+                    f"Expected a network with experts and weights to search on, out of {', '.join(known) or 'none'}, "
+                    f"found {name!r}: choose one of these, or train it with axhw moe train and give --weights."
+                )
+
     def run(self) -> dict[str, Any]:
         """Everything, as JSON values: ``claims`` first."""
         plan, subjects, records = self.plan, self.subjects, self.records
