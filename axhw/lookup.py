@@ -20,9 +20,14 @@ from axhw.library.archive import shipped_keys
 from axhw.library.catalogue import Catalogue
 from axhw.measure import Conditions
 from axhw.record import DesignRecord
-from axhw.store import Store, UnknownDesignError
+from axhw.store import MIXED, Store, UnknownDesignError
 from axhw.synth.libraries import LibrarySource
 from axhw.synth.synthesis import Synthesis
+
+
+class SeveralMultipliersError(UnknownDesignError):
+    """The design has several multipliers, and one is wanted."""
+
 
 _PUBLISHED = re.compile(r"mul\d+[su]_")
 
@@ -113,9 +118,31 @@ def named_multipliers(texts: Sequence[str], store: Store) -> list[NamedMultiplie
 
 
 def stored_design(store: Store, word: str) -> DesignRecord:
-    """The design of that name or key, stored or shipped, or of the spec that the word spells."""
+    """The design of that name or key, stored or shipped, or of the spec that the word spells.
+
+    Raises
+    ------
+    SeveralMultipliersError
+        For a design of several multipliers.
+    UnknownDesignError
+        If there is none.
+    AxhwError
+        As `Catalogue.find`.
+    """
     family = word.partition(":")[0]
-    return Catalogue(store).find(parse(word).name if family in FAMILIES else word)
+    try:
+        return Catalogue(store).find(parse(word).name if family in FAMILIES else word)
+    except UnknownDesignError:
+        try:
+            entry = store.find(word, room=MIXED)
+        except UnknownDesignError:
+            entry = None
+        if entry is None:
+            raise
+        raise SeveralMultipliersError(
+            f"Expected a design of one multiplier, found {entry.name}, which has several: `axhw ls`, `axhw show` and "
+            "`axhw verify` take it."
+        ) from None
 
 
 def named_design(text: str, store: Store) -> DesignSpec:
@@ -132,6 +159,8 @@ def _spelled(text: str) -> str:
 def _found(text: str, store: Store) -> DesignRecord:
     try:
         return stored_design(store, text)
+    except SeveralMultipliersError:
+        raise
     except UnknownDesignError:
         names = [summary["name"] for summary in Catalogue(store).summaries()]
         near = difflib.get_close_matches(text.partition(":")[0], [*FAMILIES, *names], n=1)

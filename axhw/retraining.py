@@ -19,6 +19,7 @@ from axhw.nn.fold import folded_graph
 from axhw.nn.weights_file import SUFFIX, TrainedNetwork, load_shipped, read_weights, write_weights
 from axhw.sim.product_table import golden_table
 from axhw.train.extra import require_torch
+from axhw.train.finished import finished, run_mark
 from axhw.train.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -168,7 +169,7 @@ def retrain(
     """Retrain a network for its products, and write its weights and log into a folder.
 
     What was cut off goes on from its checkpoint in the folder; what is there already is left as it is, if it came of
-    the same start, products and recipe.
+    the same start, products and recipe, and keeps others out.
 
     Parameters
     ----------
@@ -193,16 +194,18 @@ def retrain(
     Raises
     ------
     AxhwError
-        Without PyTorch, for products that don't fit the network, and a loss that diverges.
+        Without PyTorch, for products that don't fit the network, weights of another retraining in their place, and a
+        loss that diverges.
     """
-    folder = output_folder(out)
-    weights = folder / f"{products.name}{SUFFIX}"
+    weights = out / f"{products.name}{SUFFIX}"
     record = weights.with_suffix(".log")
+    checkpoint = out / f"{products.name}.checkpoint{SUFFIX}"
     run = _run(start, products, recipe, seed)
-    mark = f"run {run['digest']}"
-    if weights.exists() and record.exists() and mark in record.read_text(encoding="utf-8").splitlines():
+    mark = run_mark(run["digest"])
+    if finished(weights, mark, checkpoint=checkpoint):
         return weights
     require_torch()
+    output_folder(out)
     # PyTorch takes seconds to import.
     from axhw.train.session import Session
 
@@ -212,7 +215,6 @@ def retrain(
         lines.append(line)
         log(line)
 
-    checkpoint = folder / f"{products.name}.checkpoint{SUFFIX}"
     write(mark)
     write(f"{products.name}: {start.trained.model} on {start.data.train.name}, seed {seed}, {recipe}")
     session = Session(

@@ -12,6 +12,7 @@ entry, two processes that make the same entry end with one of them, and nothing 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -150,6 +151,13 @@ class Store:
             if (entry := self.get(key, room=room)) is not None:
                 yield entry
 
+    def readable(self, *, room: str = DESIGNS) -> Iterator[Entry]:
+        """The designs of a room whose documents can be read."""
+        for key in self.keys(room=room):
+            with contextlib.suppress(AxhwError):
+                if (entry := self.get(key, room=room)) is not None:
+                    yield entry
+
     def keys(self, *, room: str = DESIGNS) -> list[str]:
         """Those of all stored designs of a room, oldest first, damaged ones too."""
         folder = self.root / room
@@ -167,7 +175,7 @@ class Store:
         AxhwError
             If a key prefix is ambiguous.
         """
-        entries = list(self.designs(room=room))
+        entries = list(self.readable(room=room))
         named = [entry for entry in entries if entry.name == word]
         if named:
             return named[-1]
@@ -175,6 +183,8 @@ class Store:
         if len(keyed) > 1:
             raise AxhwError(f"Expected a key that only one design has, found {len(keyed)} beginning with {word}.")
         if not keyed:
+            # If one is damaged, it may be that one: this says which.
+            list(self.designs(room=room))
             raise UnknownDesignError(
                 f"Expected the name or key of a stored design, found {word!r}, which the store {self.root} "
                 "does not hold: make it with `axhw gen`, or see `axhw ls`."

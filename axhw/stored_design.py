@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -24,9 +25,12 @@ class StoredDesign(ABC):
     ----------
     folder : Path
     name : str
+    document : mapping
+        What design.json holds.
     """
 
     folder: Path
+    document: Mapping[str, Any]
 
     @property
     @abstractmethod

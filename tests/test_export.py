@@ -198,10 +198,15 @@ def test_a_design_in_a_folder(records: list[DesignRecord], tmp_path: Path) -> No
     assert np.array_equal(lut["product"].to_numpy().reshape(256, 256), values)
 
 
-def test_no_file_that_a_design_had_before_stays_behind(records: list[DesignRecord], tmp_path: Path) -> None:
+def test_files_of_a_design_are_replaced_whole(records: list[DesignRecord], tmp_path: Path) -> None:
     record = records[4]
-    (tmp_path / "design.json").write_text(json.dumps({"name": record.name}))
+    write_design(record, tmp_path)
+    # Of another day, and with a table that it has not.
+    document = json.loads((tmp_path / "design.json").read_text())
+    document["provenance"]["created"] = "2020-01-01"
+    (tmp_path / "design.json").write_text(json.dumps(document))
     (tmp_path / "lut.csv").write_text("")
+    (tmp_path / "lut_0.npy").write_text("")
     (tmp_path / "notes.txt").write_text("mine")
     written = write_design(record, tmp_path)
     assert set(written) == {"design.v", "netlist.v", "netlist.json", "cells.v", "design.json"}
@@ -209,25 +214,30 @@ def test_no_file_that_a_design_had_before_stays_behind(records: list[DesignRecor
 
 
 def test_files_of_another_design_are_not_replaced(records: list[DesignRecord], tmp_path: Path) -> None:
-    write_design(records[1], tmp_path / "design")
-    before = {path: path.read_bytes() for path in (tmp_path / "design").iterdir()}
-    message = (
-        f"Expected a folder without files of other designs for {records[0].name}, found design.json of exact4s in "
-        f"{tmp_path / 'design'}: choose another one with --out."
-    )
-    with pytest.raises(AxhwError, match=f"^{re.escape(message)}$"):
-        write_design(records[0], tmp_path / "design")
-    assert {path: path.read_bytes() for path in (tmp_path / "design").iterdir()} == before
-    write_design(records[1], tmp_path / "design")
+    folder = tmp_path / "design"
+    write_design(records[1], folder)
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    expected = f"Expected a folder without files of other designs for {records[0].name}, found design.json of exact4s"
+    with pytest.raises(
+        AxhwError, match=f"^{re.escape(expected)} in .*: choose another one with --out, or remove these"
+    ):
+        write_design(records[0], folder)
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+    write_design(records[1], folder)
+    document = json.loads((folder / "design.json").read_text())
+    document["cost"]["library"] = "another"
+    (folder / "design.json").write_text(json.dumps(document))
+    with pytest.raises(AxhwError, match=r"found design\.json of exact4s measured otherwise in"):
+        write_design(records[1], folder)
     for content in (None, "{", "[]", "{}"):
         folder = tmp_path / f"other{content}"
         folder.mkdir()
-        (folder / "design.v").write_text("module mine;")
+        (folder / "lut_0.npy").write_text("mine")
         if content is not None:
             (folder / "design.json").write_text(content)
-        with pytest.raises(AxhwError, match=r"^Expected a folder without .* found design\.\w+ of an unknown one in"):
+        with pytest.raises(AxhwError, match=r"found \w+\.\w+ without a design\.json that says of which in"):
             write_design(records[0], folder)
-        assert (folder / "design.v").read_text() == "module mine;"
+        assert (folder / "lut_0.npy").read_text() == "mine"
 
 
 def test_no_designs(tmp_path: Path) -> None:

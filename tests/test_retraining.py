@@ -17,6 +17,7 @@ from axhw.retraining import SHORT, Products, Start, retrain
 from axhw.search.assignment import Assignment
 from axhw.search.palette import DesignReference
 from axhw.sim.product_table import golden_table
+from axhw.train.finished import finished
 
 LAYERS = {
     "conv1": np.array(0),
@@ -100,6 +101,23 @@ def test_retraining_gives_better_weights_and_is_not_done_twice(tmp_path: Path) -
     kept = path.read_bytes()
     assert retrain(start, products, out=tmp_path, recipe=recipe, log=lambda line: pytest.fail(line)) == path
     assert path.read_bytes() == kept
-    again = retrain(start, products, out=tmp_path, recipe=dataclasses.replace(recipe, epochs=1), log=lines.append)
-    assert again == path
-    assert "Recipe(epochs=1" in path.with_suffix(".log").read_text(encoding="utf-8")
+    # Other settings leave it as it is, and need no PyTorch to be refused.
+    other = dataclasses.replace(recipe, epochs=1)
+    with pytest.raises(AxhwError, match=r"mine\.safetensors .* trained with other settings: choose another --out or"):
+        retrain(start, products, out=tmp_path, recipe=other, log=lambda line: pytest.fail(line))
+    assert path.read_bytes() == kept
+    # Stopped between weights and log, it goes on from its checkpoint.
+    record = path.with_suffix(".log")
+    told = record.read_text(encoding="utf-8")
+    record.unlink()
+    with pytest.raises(AxhwError, match=r"found ones without their settings in mine\.log: choose another --out or"):
+        retrain(start, products, out=tmp_path, recipe=recipe, log=lambda line: pytest.fail(line))
+    assert not finished(path, told.splitlines()[0], checkpoint=tmp_path / "mine.json")
+
+
+def test_a_refused_retraining_leaves_no_folder(tmp_path: Path) -> None:
+    start = Start.load(model="digits_cnn", data="digits")
+    wrong = Products.of_multiplier(parse("exact"), layers=["conv9"])
+    with pytest.raises(AxhwError, match="conv9"):
+        retrain(start, wrong, out=tmp_path / "new")
+    assert not (tmp_path / "new").exists()

@@ -19,6 +19,7 @@ from axhw.importer.design import import_design
 from axhw.importer.ports import OperandOrder
 from axhw.importer.source import FORMATS, BitOrder, Reading
 from axhw.importer.table_file import IndexOrigin
+from axhw.library.archive import Archive
 from axhw.measure import MIN_PAIRS, Conditions
 
 
@@ -134,6 +135,7 @@ def command(
             flow=flow,
             name=name,
             reference=reference,
+            shipped=Archive().named,
             stage=stage,
             note=lambda sentence: click.echo(f"axhw: {sentence}", err=True),
         )

@@ -51,6 +51,8 @@ def fit(
 
     Areas, pin capacitances, leakage and functions stay exact.
     """
+    if out is not None and out.exists() and any(Path(file).exists() and out.samefile(file) for file in full):
+        raise AxhwError(f"Expected another file than the library itself to write to, found {out}.")
     source = load_library(",".join(full))
     fitted = fit_library(source.cells, points=points)
     note = attribution or (

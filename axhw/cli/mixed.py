@@ -18,7 +18,7 @@ from axhw.cli.options import (
 )
 from axhw.cli.tables import plain_table, stdout
 from axhw.errors import AxhwError
-from axhw.export import design_folder
+from axhw.export import check_replaceable, design_folder, remove_stale
 from axhw.files import replacing
 from axhw.flow import Flow
 from axhw.hdl.configurable import ConfigurableRoupSpec
@@ -91,12 +91,18 @@ def command(
     made = {"rule": rule, "tree": tree, "adder": adder}
     around = {"terms": terms, "overflow": overflow}
     if (modes is None) == (not columns):
-        raise AxhwError("Expected either --modes or a --column for every column, found both or neither.")
+        found = "neither" if modes is None else "both"
+        raise AxhwError(f"Expected either --modes or a --column for every column, found {found}.")
     if modes is not None:
         _refuse("--column", rows=rows)
         spec = _configurable(modes, element, _given(operands | made), _given(around))
     else:
         _refuse("--modes", element=element, overflow=overflow, **made)
+        if len(set(columns)) == 1:
+            raise AxhwError(
+                f"Expected columns of different multipliers, found {columns[0]} alone: `axhw gen --element systolic` "
+                "makes an array of one."
+            )
         spec = MixedSystolicSpec.of(
             tuple(parse(text, **_given(operands)) for text in columns), **_given({"rows": rows, "terms": terms})
         )
@@ -150,6 +156,11 @@ def _files(record: MixedRecord, out: Path | None) -> dict[str, Path]:
     names = sorted(path.name for path in record.folder.iterdir())
     if out is None:
         return {name: record.folder / name for name in names}
+    check_replaceable(out, record)
+    for number in range(len(record.ways)):
+        # Read with the check that it is what was proved.
+        record.table(number)
+    remove_stale(out, names)
     for name in names:
         with replacing(out / name) as draft:
             draft.write_bytes(record.read(name))

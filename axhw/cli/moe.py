@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from axhw.cli.options import engine_option, json_option, library_option, print_json, progress
-from axhw.cli.tables import plain_table, stdout
+from axhw.cli.tables import plain_table, points_of_accuracy, stdout
 from axhw.errors import AxhwError
 from axhw.evaluation import Bench, write_rows
 from axhw.files import output_folder, replacing
@@ -22,6 +22,7 @@ from axhw.moe.cells import RECIPES, Cell, retrain_cells
 from axhw.moe.evaluation import EXACT, Prices, evaluated
 from axhw.moe.search import SHARINGS, best_within, searched_fronts
 from axhw.nn.compensation import COMPENSATIONS, Compensation
+from axhw.search.folder import refuse_other_search
 from axhw.search.nsga2 import Nsga2
 from axhw.search.palette import Palette
 from axhw.search.result import LOSSES_PCT
@@ -29,7 +30,7 @@ from axhw.search.run import Checkpoint
 from axhw.search.workbench import SEARCH_IMAGES, Workbench
 from axhw.train.extra import choose_device
 
-_EVALUATION, _LOADS, _FRONTS = "moe.csv", "loads.csv", "fronts.csv"
+_EVALUATION, _LOADS, _FRONTS, _FRONTS_JSON = "moe.csv", "loads.csv", "fronts.csv", "fronts.json"
 
 _data_option = click.option("--data", default="digits", show_default=True, metavar="NAME|PATH", help="Data set.")
 _data_dir_option = click.option(
@@ -71,7 +72,15 @@ def command() -> None:
     help="Weights of the dense network to start from, without batch norms.  [default: it is trained first]",
 )
 @click.option("--time-limit", type=float, default=None, help="Seconds that a training may take.")
-@click.option("--seed", "seeds", type=click.IntRange(min=0), multiple=True, default=(0,), show_default=True)
+@click.option(
+    "--seed",
+    "seeds",
+    type=click.IntRange(min=0),
+    multiple=True,
+    default=(0,),
+    show_default=True,
+    help="Of weights and the order of images; with --retrain give it several times to compare.",
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda")
 @click.option("--retrain", is_flag=True, help="Retrain trained networks for circuits instead.")
 @click.option(
@@ -90,7 +99,7 @@ def command() -> None:
     multiple=True,
     default=("ours",),
     show_default=True,
-    help="With --retrain: that of the AxMoE study, or ours.",
+    help="With --retrain: that of the AxMoE study, or ours; give it several times for both.",
 )
 @click.option(
     "--weights",
@@ -117,7 +126,8 @@ def train(
 ) -> None:
     """Train networks with experts, or retrain them for circuits (needs PyTorch: pip install 'axhw[train]').
 
-    What was stopped goes on from its checkpoint. Retrained weights go to retrained/RECIPE/NETWORK/CIRCUIT-seedN, where
+    What was stopped goes on from its checkpoint; what was finished is left as it is, and other settings need another
+    folder. Retrained weights go to retrained/RECIPE/NETWORK/CIRCUIT-seedN, where
     `axhw reproduce axmoe` finds them.
 
     \b
@@ -126,6 +136,20 @@ def train(
     """
     if retrain != bool(circuits):
         raise AxhwError("Expected circuits -m beside --retrain, found one without the other.")
+    beside = {
+        "--epochs": epochs,
+        "--quantized-epochs": quantized_epochs,
+        "--load-balance": load_balance,
+        "--start": start,
+        "--time-limit": time_limit,
+    }
+    unused = [name for name, value in beside.items() if value is not None]
+    if retrain and unused:
+        raise AxhwError(
+            f"Expected {unused[0]} without --retrain, found both: recipes say how to retrain, see --recipe."
+        )
+    if weights is not None and not retrain:
+        raise AxhwError("Expected --weights beside --retrain, found one without the other: see --start.")
     if len(seeds) > 1 and not retrain:
         raise AxhwError("Expected several seeds beside --retrain only, as weights are named after the network alone.")
 
@@ -330,9 +354,11 @@ def search(
     axhw moe search --model digits_cnn_hard2 -m mul8s_1L2L -m mul8s_1L2N --evaluations 100 --out results
     axhw eval --model digits_cnn_hard2 --data digits --assignment results/expert-02.json
     """
-    folder = output_folder(out)
     flow = Flow.of(library=library, engine=engine)
     bench = Bench.load(model=model, data=data, root=data_dir, images=test_images)
+    if not bench.graph.gate_nodes:
+        raise AxhwError(f"Expected a network with experts, found {bench.graph.name} without: use axhw search.")
+    folder = output_folder(out)
     with progress() as report:
         report(0, 1, "designs")
         exact = Prices.measured(flow).exact
@@ -354,6 +380,7 @@ def search(
             "population": population,
             "seed": seed,
         }
+        refuse_other_search(folder, settings, front=_FRONTS_JSON)
         fronts = searched_fronts(
             workbench,
             evaluations=evaluations,
@@ -391,7 +418,7 @@ def search(
         cells = (
             "-" if row is None else f"{row['energy_saved_pct']:.1f} % ({row['test_loss_pct']:.2f})" for row in best
         )
-        table.add_row(f"{most:g} %", *cells)
+        table.add_row(points_of_accuracy(most), *cells)
     console = stdout()
     console.print("energy of multiplications saved (test loss), with one multiplier for all, by layer, and by expert")
     console.print(table)
@@ -404,7 +431,7 @@ def _write_search(document: dict[str, Any], rows: Sequence[dict[str, Any]], fold
     from axhw.report.axmoe import draw_sharings
     from axhw.report.front import save_figure
 
-    files = [write_rows(rows, folder / _FRONTS), folder / "fronts.json", folder / "fronts.svg"]
+    files = [write_rows(rows, folder / _FRONTS), folder / _FRONTS_JSON, folder / "fronts.svg"]
     with replacing(files[1]) as draft:
         draft.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     about = f"{document['data']}, {document['search_images']:,} validation and {document['test_images']:,} test images"

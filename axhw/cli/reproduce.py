@@ -11,7 +11,7 @@ import click
 from rich.table import Table
 
 from axhw.cli.options import engine_option, json_option, library_option, peak_memory_mb, print_json, progress
-from axhw.cli.tables import plain_table, stdout
+from axhw.cli.tables import plain_table, points_of_accuracy, stdout
 from axhw.errors import AxhwError
 from axhw.files import output_folder
 from axhw.flow import Flow
@@ -127,7 +127,10 @@ def axmoe(
     from axhw.experiments.axmoe.plan import FULL, QUICK
     from axhw.experiments.axmoe.report import REPORT
     from axhw.experiments.axmoe.run import Experiment
+    from axhw.moe.cells import check_weights_folder
 
+    if weights is not None:
+        check_weights_folder(weights)
     if quick and data is not None:
         raise AxhwError(f"Expected --quick, which is on {QUICK.data}, or --data, found both: leave one out.")
     plan = dataclasses.replace(QUICK if quick else FULL, seed=seed)
@@ -150,6 +153,7 @@ def axmoe(
             root=data_dir,
             progress=report,
         )
+        experiment.check_searched(searched)
         document = experiment.run()
         files = REPORT.write(document, out)
     _tell(document, files, as_json=as_json, tables=[_cells_table(document)])
@@ -331,7 +335,7 @@ def _savings_table(document: dict[str, Any]) -> Table:
                 row["palette"],
                 row["compensation"],
                 row["level"],
-                f"{row['at_most_loss_pct']:g} %",
+                points_of_accuracy(row["at_most_loss_pct"]),
                 f"{row['energy_saved_pct']:.1f} %",
                 f"{row['test_loss_pct']:.2f}",
             )

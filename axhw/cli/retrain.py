@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from axhw.cli.network_options import network_options
 from axhw.cli.options import json_option, multipliers_option, print_json, progress
@@ -55,13 +56,17 @@ def command(
     """Retrain a network with approximate products (needs PyTorch: pip install 'axhw[train]').
 
     The forward pass computes the integers that `axhw eval` computes; gradients are those of exact products. The weights
-    of the epoch with the best validation accuracy are kept. A retraining that was stopped goes on from its checkpoint.
+    of the epoch with the best validation accuracy are kept. A retraining that was stopped goes on from its checkpoint;
+    one that was finished is left as it is, and one with other settings needs another folder.
 
     \b
     axhw retrain --model resnet8 --data cifar10_jpeg -m mul8s_1L2L --out retrained
-    axhw eval --model retrained/mul8s_1L2L.safetensors --data cifar10_jpeg -m mul8s_1L2L
+    axhw eval --model retrained/evoapprox_v2022_mul8s_1L2L.safetensors --data cifar10_jpeg -m mul8s_1L2L
     axhw retrain --model resnet8 --data cifar10_jpeg --assignment results/kernel-07.json --out retrained
     """
+    given = click.get_current_context().get_parameter_source("multipliers") is not ParameterSource.DEFAULT
+    if given and assignments:
+        raise AxhwError("Expected --multiplier without --assignment, found both: retrain with one after the other.")
     chosen = choose_device(device)
     recipe = dataclasses.replace(
         SHORT, epochs=epochs, batch=batch, learning_rate=learning_rate, weight_decay=weight_decay

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from axhw.cli.options import (
     progress,
     warn_of_unreadable,
 )
-from axhw.cli.tables import plain_table, stdout
+from axhw.cli.tables import plain_table, points_of_accuracy, stdout
 from axhw.errors import AxhwError
 from axhw.evaluation import Bench, select_layers, write_rows
 from axhw.files import output_folder, replacing
@@ -32,6 +33,7 @@ from axhw.nn.compensation import COMPENSATIONS, Compensation
 from axhw.nn.weight_tuning import TUNINGS, Tuning
 from axhw.record import DesignRecord
 from axhw.search.energy import ENERGIES, Energies, EnergyModel
+from axhw.search.folder import refuse_other_search
 from axhw.search.nsga2 import Nsga2
 from axhw.search.palette import Palette
 from axhw.search.result import (
@@ -151,12 +153,12 @@ def command(
     """
     if resume and out is None:
         raise AxhwError("Expected a folder --out to resume the search of, found none.")
-    folder = None if out is None else output_folder(out)
     flow = Flow.of(library=library, engine=engine)
     named = named_multipliers(expanded(multipliers, flow.store, flow.library.cells.name), flow.store)
     exact = NamedMultiplier(spec=parse("exact", signed=named[0].spec.signed))
     bench = Bench.load(model=model, data=data, root=data_dir, images=test_images)
     chosen = None if layers is None else select_layers(bench.graph, layers)
+    folder = None if out is None else output_folder(out)
 
     def make(multiplier: NamedMultiplier) -> DesignRecord:
         return multiplier.measured(flow)
@@ -175,17 +177,6 @@ def command(
             images=images,
             stage=lambda name: report(0, 1, name),
         )
-        operands: EnergyModel | None = None
-        if operand_energy or energy == "operands":
-            operands = workbench.operand_energy(
-                library=flow.library.cells,
-                store=flow.store,
-                progress=lambda done, total: report(done, total, "operand energies"),
-            )
-        model_of_energy = operands if energy == "operands" and operands is not None else workbench.uniform_energy
-        spaces = [workbench.space(level, energy=model_of_energy, layers=chosen) for level in dict.fromkeys(levels)]
-        report(0, 1, "exact products")
-        objective = workbench.objective
         settings = {
             "network": workbench.network.graph.name,
             "weights": bench.weights,
@@ -200,19 +191,35 @@ def command(
             "surrogate": not no_surrogate,
             "seed": seed,
         }
-        results: list[tuple[Space, list[Searched]]] = []
+        if folder is not None:
+            refuse_other_search(folder, settings, front=FRONT_JSON)
+        operands: EnergyModel | None = None
+        if operand_energy or energy == "operands":
+            operands = workbench.operand_energy(
+                library=flow.library.cells,
+                store=flow.store,
+                progress=lambda done, total: report(done, total, "operand energies"),
+            )
+        model_of_energy = operands if energy == "operands" and operands is not None else workbench.uniform_energy
+        spaces = [workbench.space(level, energy=model_of_energy, layers=chosen) for level in dict.fromkeys(levels)]
         strategies: tuple[StrategyName, ...] = ("nsga2", "random", "greedy") if baselines else ("nsga2",)
+        checkpoints: dict[tuple[SpaceLevel, StrategyName], Checkpoint] = {}
+        if folder is not None:
+            for space, name in product(spaces, strategies):
+                searched_layers = {"level": space.level, "layers": list(space.options), "strategy": name}
+                checkpoint = Checkpoint(
+                    path=folder / f"state-{space.level}-{name}.json",
+                    settings=settings | searched_layers,
+                    resume=resume,
+                )
+                checkpoint.check()
+                checkpoints[space.level, name] = checkpoint
+        report(0, 1, "exact products")
+        objective = workbench.objective
+        results: list[tuple[Space, list[Searched]]] = []
         for space in spaces:
             found = []
             for name in strategies:
-                checkpoint = None
-                if folder is not None:
-                    searched_layers = {"level": space.level, "layers": list(space.options), "strategy": name}
-                    checkpoint = Checkpoint(
-                        path=folder / f"state-{space.level}-{name}.json",
-                        settings=settings | searched_layers,
-                        resume=resume,
-                    )
                 found.append(
                     searched(
                         space,
@@ -222,7 +229,7 @@ def command(
                         seed=seed,
                         population=population,
                         surrogate=not no_surrogate,
-                        checkpoint=checkpoint,
+                        checkpoint=checkpoints.get((space.level, name)),
                         progress=report,
                     )
                 )
@@ -361,7 +368,7 @@ def _print(document: dict[str, Any], files: Sequence[Path]) -> None:
                 continue
             table.add_row(
                 level["level"],
-                f"{best['at_most_loss_pct']:g} %",
+                points_of_accuracy(best["at_most_loss_pct"]),
                 f"{100 * row['validation_accuracy']:.2f} %",
                 f"{100 * row['test_accuracy']:.2f} %",
                 f"{row['test_loss_pct']:.2f}",

@@ -6,8 +6,8 @@ import click
 from rich.table import Table
 
 from axhw.cli.options import json_option, print_json
+from axhw.cli.specs import any_design
 from axhw.cli.tables import stdout
-from axhw.lookup import stored_design
 from axhw.store import Store
 
 _LONGEST = 300
@@ -18,7 +18,7 @@ _LONGEST = 300
 @json_option
 def command(design: str, as_json: bool) -> None:
     """Show one stored DESIGN, by name or key: spec, errors, cost, verification, provenance."""
-    record = stored_design(Store.default(), design)
+    record = any_design(Store.default(), design)
     document = record.document
     if as_json:
         print_json({"key": record.key, "folder": str(record.folder), **document})

@@ -13,8 +13,10 @@ from axhw.hdl.pe.mac import Overflow
 from axhw.hdl.pe.systolic import MAX_SIDE
 from axhw.hdl.registry import ELEMENTS, FAMILIES, DesignSpec, Parameter, create_element, parameters_of
 from axhw.hdl.spec import MultiplierSpec
-from axhw.lookup import NamedMultiplier, named_multiplier
-from axhw.store import Store
+from axhw.lookup import NamedMultiplier, SeveralMultipliersError, named_multiplier, stored_design
+from axhw.mixed.record import MixedRecord
+from axhw.record import DesignRecord
+from axhw.store import MIXED, Store
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -82,6 +84,14 @@ def element_options(command: Command) -> Command:
 def multiplier_from_options(multiplier: str, parameters: Mapping[str, Any], store: Store) -> NamedMultiplier:
     """What ``--multiplier`` names with the options beside it; options left out are None."""
     return named_multiplier(multiplier, store, {key: value for key, value in parameters.items() if value is not None})
+
+
+def any_design(store: Store, design: str) -> DesignRecord | MixedRecord:
+    """The design of that name or key, of one multiplier or of several."""
+    try:
+        return stored_design(store, design)
+    except SeveralMultipliersError:
+        return MixedRecord.from_entry(store.find(design, room=MIXED))
 
 
 def enclosed(spec: MultiplierSpec, element: str | None, **parameters: Any) -> DesignSpec:

@@ -50,6 +50,15 @@ def figure_text(value: float) -> str:
     return f"{value:,.4g}"
 
 
+def points_of_accuracy(percentage: float) -> str:
+    """A difference between two shares of images: no share of the accuracy itself.
+
+    >>> points_of_accuracy(1.0), points_of_accuracy(2.5)
+    ('1 point', '2.5 points')
+    """
+    return f"{percentage:g} point{'' if percentage == 1 else 's'}"
+
+
 def value_text(value: object) -> str:
     """Anything in a table: numbers as `figure_text`, and a dash for what is not known."""
     if value is None:

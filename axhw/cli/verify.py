@@ -7,15 +7,13 @@ from dataclasses import asdict
 import click
 
 from axhw.cli.options import json_option, print_json, stderr
+from axhw.cli.specs import any_design
 from axhw.cli.tables import plain_table, stdout
 from axhw.cosimulate import cosimulate_design
 from axhw.errors import VerificationError
-from axhw.lookup import stored_design
-from axhw.mixed.record import MixedRecord
-from axhw.record import DesignRecord
 from axhw.sim.cosimulation import LEVELS
 from axhw.sim.simulators import SIMULATORS, find_simulator
-from axhw.store import MIXED, Store, UnknownDesignError
+from axhw.store import Store
 
 
 @click.command("verify")
@@ -31,7 +29,7 @@ def command(design: str, simulator: str, levels: tuple[str, ...], seed: int, as_
     corners, stalls and resets, and arrays a matrix product with it; what has several multipliers sees that in each
     mode or column. Exits with 1 when an output is wrong.
     """
-    record = _found(Store.default(), design)
+    record = any_design(Store.default(), design)
     found = find_simulator(simulator)
     with stderr.status(record.name) as status:
         checks = cosimulate_design(
@@ -56,13 +54,3 @@ def command(design: str, simulator: str, levels: tuple[str, ...], seed: int, as_
                 f"Expected the {check.level} of {record.name} to follow its golden model, "
                 f"found {check.mismatches} wrong outputs, the first in {check.first}."
             )
-
-
-def _found(store: Store, design: str) -> DesignRecord | MixedRecord:
-    try:
-        return stored_design(store, design)
-    except UnknownDesignError as error:
-        try:
-            return MixedRecord.from_entry(store.find(design, room=MIXED))
-        except UnknownDesignError:
-            raise error from None

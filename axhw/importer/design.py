@@ -13,7 +13,7 @@ from axhw.flow import Flow
 from axhw.hdl.families.table import TableSpec
 from axhw.hdl.gates import GateNetlist
 from axhw.hdl.spec import MAX_WIDTH, MIN_WIDTH
-from axhw.importer.names import check_unused, choose_name
+from axhw.importer.names import Shipped, check_unused, choose_name
 from axhw.importer.polish import polished
 from axhw.importer.readings import (
     BitFunction,
@@ -37,6 +37,7 @@ def import_design(
     flow: Flow,
     name: str | None = None,
     reference: Path | None = None,
+    shipped: Shipped = lambda name: (),
     stage: Callable[[str], None] = lambda name: None,
     note: Callable[[str], None] = lambda sentence: None,
 ) -> DesignRecord:
@@ -52,6 +53,8 @@ def import_design(
         Of the design; that of the module or file by default.
     reference : Path, optional
         A table whose products the design must have, from the lowest operands up, rows for a.
+    shipped : callable, optional
+        Gives the designs that come with axhw under a name.
     note : callable, optional
         Gets a sentence on what a user should know about how the file was read.
 
@@ -83,11 +86,11 @@ def import_design(
     _tell_of_asymmetry(source, function, width, note)
     if isinstance(source.content, ProductTable):
         spec = TableSpec.from_products(source.content.values, signed=reading.signed, label=label)
-        check_unused(spec, store=flow.store)
+        check_unused(spec, store=flow.store, shipped=shipped)
         return characterize(spec, flow=flow, imported=source.about, stage=stage)
     stage("simplify")
     circuit = polished(source.content, signed=reading.signed, label=label, flow=flow)
-    check_unused(circuit, store=flow.store)
+    check_unused(circuit, store=flow.store, shipped=shipped)
     return characterize(
         circuit,
         flow=flow,

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from axhw.errors import AxhwError
+from axhw.hdl.registry import DesignSpec, restore
 from axhw.hdl.spec import MultiplierSpec
 from axhw.record import DesignRecord
 from axhw.store import Entry, Store
@@ -42,6 +43,10 @@ class Archive:
     """
 
     path: Path = SHIPPED
+
+    def named(self, name: str) -> list[DesignSpec]:
+        """The specs of the designs of a name."""
+        return [restore(document["spec"]) for document in self.documents.values() if document["name"] == name]
 
     @functools.cached_property
     def documents(self) -> Mapping[str, Mapping[str, Any]]:

@@ -169,6 +169,8 @@ class MixedRecord(StoredDesign):
         """
         document: Mapping[str, Any] = entry.document
         with reading(entry.folder):
+            if not (document["ways"] and document["costs"]):
+                raise KeyError("no ways or costs")
             return cls(
                 key=entry.key,
                 folder=entry.folder,

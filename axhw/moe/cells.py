@@ -154,8 +154,11 @@ def retrain_cells(
     Raises
     ------
     AxhwError
-        Without PyTorch, and for networks without weights.
+        Without PyTorch, for networks without weights, a folder of weights that isn't there, and retrained weights of
+        other settings.
     """
+    if weights is not None:
+        check_weights_folder(weights)
     splits = load_dataset(data, root=root)
     starts: dict[str, Start] = {}
     found = []
@@ -177,6 +180,17 @@ def retrain_cells(
         )
         found.append(path)
     return found
+
+
+def check_weights_folder(path: Path) -> None:
+    """Refuse a folder of trained networks that isn't there.
+
+    Raises
+    ------
+    AxhwError
+    """
+    if not path.is_dir():
+        raise AxhwError(f"Expected a folder of trained networks, found none at {path}: name another one as --weights.")
 
 
 def trained_network(network: str, data: str, weights: Path | None = None) -> TrainedNetwork | None:

@@ -111,6 +111,6 @@ class Archive:
             other = sorted(name for name in names if (found or {}).get(name) != wanted.get(name))
             raise AxhwError(
                 f"Expected the search in {path} to have the same settings, found another {', '.join(other)}: choose "
-                "another folder, or go on without --resume."
+                "another folder."
             )
         return archive

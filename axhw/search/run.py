@@ -62,6 +62,16 @@ class Checkpoint:
     settings: Mapping[str, Any] = field(default_factory=dict)
     resume: bool = False
 
+    def check(self) -> None:
+        """Refuse a file of another search, which would be lost.
+
+        Raises
+        ------
+        AxhwError
+        """
+        if self.path.exists():
+            Archive.load(self.path, self.settings)
+
 
 def run_search(
     space: Space,

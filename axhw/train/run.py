@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,6 +22,7 @@ from axhw.nn.network import Network
 from axhw.nn.weights_file import SUFFIX, TrainedNetwork, read_weights, write_weights
 from axhw.nn.zoo.moe import parse_mixture
 from axhw.nn.zoo.names import build_graph
+from axhw.train.finished import finished, run_mark
 from axhw.train.options import Options
 from axhw.train.session import Session
 
@@ -27,14 +30,15 @@ from axhw.train.session import Session
 def run(options: Options, *, log: Callable[[str], None]) -> TrainedNetwork:
     """Train, and write weights and log into the folder of the options.
 
-    Training that was cut off is continued from its checkpoint in that folder, and comes to the same weights.
+    Training that was cut off is continued from its checkpoint in that folder, and comes to the same weights. Weights
+    that the same training made are left as they are.
 
     Raises
     ------
     AxhwError
-        For unknown networks or data, options that don't fit them, and a folder that can't be written to.
+        For unknown networks or data, options that don't fit them, weights of another training in the folder, and one
+        that can't be written to.
     """
-    folder = output_folder(options.out)
     splits = load_dataset(options.data, root=options.data_folder)
     graph = build_graph(options.model, input_shape=splits.train.image_shape, classes=len(splits.train.classes))
     found = parse_mixture(options.model)
@@ -44,6 +48,22 @@ def run(options: Options, *, log: Callable[[str], None]) -> TrainedNetwork:
     start = None if options.start is None else _start(options.start, graph if dense is None else dense)
     data = options.data if "/" not in options.data else Path(options.data).stem
     stem = f"{options.model}-{data}"
+    path = options.out / f"{stem}{SUFFIX}"
+    checkpoint = options.out / f"{stem}.checkpoint{SUFFIX}"
+    settings = {
+        "model": options.model,
+        "data": splits.train.name,
+        "images": len(splits.train),
+        "plan": asdict(options.plan),
+        "seed": options.seed,
+        "signed": options.signed,
+        **({} if options.start is None else {"start": _sha256(options.start)}),
+    }
+    mark = _mark(settings, options.time_limit_seconds)
+    if finished(path, mark, checkpoint=checkpoint):
+        log(f"{path} is there already, of the same training")
+        return read_weights(path)
+    folder = output_folder(options.out)
     lines: list[str] = []
 
     def write(line: str) -> None:
@@ -56,18 +76,11 @@ def run(options: Options, *, log: Callable[[str], None]) -> TrainedNetwork:
         signed=options.signed,
         device=options.device,
         log=write,
-        checkpoint=folder / f"{stem}.checkpoint{SUFFIX}",
-        run={
-            "model": options.model,
-            "data": splits.train.name,
-            "images": len(splits.train),
-            "plan": asdict(options.plan),
-            "seed": options.seed,
-            "signed": options.signed,
-            **({} if options.start is None else {"start": _sha256(options.start)}),
-        },
+        checkpoint=checkpoint,
+        run=settings,
         time_limit_seconds=options.time_limit_seconds,
     )
+    write(mark)
     write(f"network: {options.model}, {sum(graph.nominal_multiplications.values()):.0f} multiplications per image")
     write(
         f"data: {splits.train.name}, split seed {splits.train.seed}: {len(splits.train)} training, "
@@ -80,13 +93,17 @@ def run(options: Options, *, log: Callable[[str], None]) -> TrainedNetwork:
         write(f"start: {options.start.name}, sha256 {_sha256(options.start)}")
     network = session.train(graph, options.plan, dense=dense, start=start)
     trained = TrainedNetwork(network=network, model=options.model, data=data)
-    path = folder / f"{stem}{SUFFIX}"
     write_weights(path, trained, folded=True)
     write(f"weights sha256: {_sha256(path)}")
     _write_log(folder / f"{stem}.log", lines)
-    assert session.checkpoint is not None
-    session.checkpoint.unlink(missing_ok=True)
+    checkpoint.unlink(missing_ok=True)
     return trained
+
+
+def _mark(settings: Mapping[str, Any], time_limit_seconds: float | None) -> str:
+    """Of the settings of a checkpoint, and the time limit, with which one may go on that was made with another."""
+    decisive = {**settings, "time_limit_seconds": time_limit_seconds}
+    return run_mark(hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16])
 
 
 def _start(path: Path, dense: Graph) -> Network:

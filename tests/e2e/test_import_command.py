@@ -151,3 +151,12 @@ def test_user_errors_are_one_sentence(run: Run, verilog: Path, arguments: tuple[
     assert (code, out) == (2, "")
     assert message in err
     assert "Traceback" not in err
+
+
+def test_names_of_shipped_designs_mean_them(run: Run, verilog: Path) -> None:
+    name = json.loads(run("ls", "--shipped", "--where", "family=netlist", "--limit", "1", "--json")[1])["designs"][0][
+        "name"
+    ]
+    code, _, err = run("import", verilog, "--unsigned", "--name", name)
+    assert code == 2
+    assert f"Expected a name that no other design has, found {name}, which comes with axhw for a multiplier" in err

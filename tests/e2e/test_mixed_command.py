@@ -81,10 +81,10 @@ def test_columns_and_verify(run: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ((), "Expected either --modes or a --column for every column, found both or neither."),
+        ((), "Expected either --modes or a --column for every column, found neither."),
         (
             ("--modes", "0:0,1:0", "--column", "exact"),
-            "Expected either --modes or a --column for every column, found both or neither.",
+            "Expected either --modes or a --column for every column, found both.",
         ),
         (("--modes", "0:0,1:0", "--rows", "2"), "Expected --rows only with --column, found none."),
         (("--modes", "0:0,1:0", "--terms", "2"), "Expected --terms only with --element mac, found none."),
@@ -102,3 +102,50 @@ def test_verify_of_an_unknown_design(run: Run) -> None:
     code, _, stderr = run("verify", "nothing")
     assert code == 2
     assert stderr.startswith("axhw: Expected the name or key of a stored design, found 'nothing'")
+
+
+def test_what_takes_one_multiplier_says_so(run: Run, tmp_path: Path) -> None:
+    code, stdout, _ = run("mixed", *SMALL, "--no-fixed", "--json")
+    assert code == 0
+    document = json.loads(stdout)
+    shown = json.loads(run("show", document["name"], "--json")[1])
+    assert (shown["key"], shown["name"]) == (document["key"], document["name"])
+    for command in (("export", document["name"], "--out", str(tmp_path / "out")), ("gen", "-m", document["key"][:10])):
+        code, _, stderr = run(*command)
+        assert code == 2
+        assert f"Expected a design of one multiplier, found {document['name']}, which has several" in stderr
+
+
+def test_other_files_are_not_replaced(run: Run, tmp_path: Path) -> None:
+    assert run("mixed", *SMALL, "--no-fixed", "--out", str(tmp_path))[0] == 0
+    assert run("mixed", *SMALL, "--no-fixed", "--out", str(tmp_path))[0] == 0
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    code, _, stderr = run("mixed", *SMALL, "--no-fixed", "--output-load-ff", "20", "--out", str(tmp_path))
+    assert code == 2
+    assert "found design.json of roup4s_modes_p0r0_p1r2 measured otherwise in" in stderr
+    code, _, stderr = run("gen", "-m", "exact:width=4", "--out", str(tmp_path))
+    assert code == 2
+    assert "for exact4s, found design.json of roup4s_modes_p0r0_p1r2 in" in stderr
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_columns_of_one_multiplier_are_no_mixture(run: Run) -> None:
+    code, _, stderr = run("mixed", "--column", "exact", "--column", "exact", "--rows", "2")
+    assert code == 2
+    assert "Expected columns of different multipliers, found exact alone: `axhw gen --element systolic` makes" in stderr
+
+
+def test_a_damaged_design_hides_no_other(run: Run) -> None:
+    code, stdout, _ = run("mixed", *SMALL, "--no-fixed", "--json")
+    document = json.loads(stdout)
+    damaged = Store.default().root / "mixed" / ("1" * 64)
+    damaged.mkdir()
+    (damaged / "design.json").write_text("{")
+    try:
+        assert run("show", document["name"])[0] == 0
+        (damaged / "design.json").write_text('{"name": "old", "ways": [], "costs": []}')
+        code, _, stderr = run("ls")
+        assert code == 0
+        assert "cannot be read and are left out" in stderr
+    finally:
+        shutil.rmtree(damaged)

@@ -67,6 +67,17 @@ def test_search(run: Run, found: Found, tmp_path: Path) -> None:
     code, out, _ = run(*command, "--resume")
     assert code == 0
     assert "loss at most" in out
+    assert "2 points" in out
+    kept = {file: file.read_bytes() for file in tmp_path.iterdir()}
+    for resume in ((), ("--resume",)):
+        code, _, err = run(*command, "--seed", "2", *resume)
+        assert code == 2
+        assert "to have the same settings, found another seed: choose another --out" in err
+    assert {file: file.read_bytes() for file in tmp_path.iterdir()} == kept
+    code, _, err = run("moe", "search", "--model", "digits_cnn", "--out", str(tmp_path / "new"))
+    assert code == 2
+    assert "Expected a network with experts, found digits_cnn without: use axhw search." in err
+    assert not (tmp_path / "new").exists()
 
 
 def test_bad_usage(run: Run, tmp_path: Path) -> None:
@@ -77,6 +88,21 @@ def test_bad_usage(run: Run, tmp_path: Path) -> None:
     code, _, err = run(*train, "--seed", "0", "--seed", "1")
     assert code == 2
     assert "Expected several seeds beside --retrain only" in err
+    for option in ("--epochs", "--quantized-epochs", "--start", "--load-balance", "--time-limit"):
+        code, _, err = run(*train, "--retrain", "-m", "mul8s_1L2L", option, "3")
+        assert code == 2
+        assert f"Expected {option} without --retrain, found both" in err
+    code, _, err = run(*train, "--weights", str(tmp_path))
+    assert code == 2
+    assert "Expected --weights beside --retrain, found one without the other" in err
+    missing = tmp_path / "nope"
+    code, _, err = run("reproduce", "axmoe", "--weights", str(missing), "--out", str(tmp_path))
+    assert code == 2
+    assert f"Expected a folder of trained networks, found none at {missing}: name another one" in err
+    code, _, err = run("retrain", "-m", "mul8s_1L2L", "--assignment", "a.json", "--out", str(missing))
+    assert code == 2
+    assert "Expected --multiplier without --assignment, found both" in err
+    assert not missing.exists()
     if find_spec("torch") is None:
         code, _, err = run(*train)
         assert code == 2
@@ -98,6 +124,18 @@ def test_networks_are_trained_and_retrained(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "retrained" / "ours" / "digits_cnn_hard3" / "mul8s_1L2L-seed0.safetensors"
     assert path.exists()
     assert path.name in out
+    code, _, err = run("moe", "train", *model, "--epochs", "2", "--quantized-epochs", "1")
+    assert code == 2
+    assert "trained with other settings: choose another --out or remove them." in err
+    code, _, err = run("moe", "train", *model, "--retrain", "-m", "mul8s_1L2L", "--weights", str(tmp_path / "nope"))
+    assert code == 2
+    assert "Expected a folder of trained networks, found none at" in err
+    new = ("--out", str(tmp_path / "new"))
+    (tmp_path / "moe.csv").touch()
+    for changes in (("--device", "tpu"), ("--start", str(tmp_path / "moe.csv"))):
+        code, _, err = run("moe", "train", "--model", "digits_cnn_hard3", "--device", "cpu", *changes, *new)
+        assert code == 2, err
+    assert not (tmp_path / "new").exists()
 
 
 QUICK = ("reproduce", "axmoe", "--quick", "--test-images", "200", "--evaluations", "24")

@@ -47,6 +47,7 @@ def test_the_table_for_people(run: Run) -> None:
     code, out, err = run("search", *DESIGNS, *SHORT, "--tune", "histogram", "--level", "kernel")
     assert code == 0, err
     assert "held out of the training images" in out
+    assert "1 point " in out
     assert "hypervolume after 8 evaluations: nsga2" in out
 
 
@@ -80,3 +81,27 @@ def test_another_search_in_the_folder(run: Run, found: Found, tmp_path: Path) ->
     code, _, err = run(*command, "--resume", "--seed", "2")
     assert code == 2
     assert "to have the same settings, found another seed" in err
+
+
+def test_a_search_is_not_replaced_by_another(run: Run, found: Found, tmp_path: Path) -> None:
+    command = ("search", *DESIGNS, *SHORT, "--out", str(tmp_path))
+    document = found(*command)
+    kept = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    others = {
+        "seed": ("--seed", "2"),
+        "layers": ("--layers", "conv2"),
+        # It would leave assignments of the first beside its own.
+        "compensate": ("--compensate", "affine", "--level", "filter"),
+    }
+    for name, changes in others.items():
+        code, _, err = run(*command, *changes)
+        assert code == 2
+        assert f"to have the same settings, found another {name}: choose another" in err
+    for state in tmp_path.glob("state-*"):
+        state.unlink()
+    code, _, err = run(*command)
+    assert code == 2
+    assert "front.json without the state of its search: choose another --out." in err
+    for path, content in kept.items():
+        path.write_bytes(content)
+    assert found(*command)["levels"][0]["front"] == document["levels"][0]["front"]

@@ -72,10 +72,23 @@ def test_files_say_what_the_network_can_do(trained: tuple[Path, list[str]], spli
 
 def test_a_seed_gives_the_same_weights(trained: tuple[Path, list[str]], tmp_path: Path) -> None:
     folder, _ = trained
-    run(options(tmp_path), log=lambda line: None)
-    assert (tmp_path / FILE).read_bytes() == (folder / FILE).read_bytes()
-    run(options(tmp_path, seed=1), log=lambda line: None)
-    assert (tmp_path / FILE).read_bytes() != (folder / FILE).read_bytes()
+    run(options(tmp_path / "same"), log=lambda line: None)
+    assert (tmp_path / "same" / FILE).read_bytes() == (folder / FILE).read_bytes()
+    run(options(tmp_path / "other", seed=1), log=lambda line: None)
+    assert (tmp_path / "other" / FILE).read_bytes() != (folder / FILE).read_bytes()
+
+
+@pytest.mark.parametrize("changes", [{"seed": 1}, {"real_epochs": 1}, {"signed": False}, {"time_limit_seconds": 9.0}])
+def test_finished_weights_stay(trained: tuple[Path, list[str]], changes: dict[str, Any]) -> None:
+    folder, _ = trained
+    kept = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    with pytest.raises(AxhwError, match=rf"{FILE} .* trained with other settings: choose another --out or remove them"):
+        run(options(folder, **changes), log=lambda line: pytest.fail(line))
+    lines: list[str] = []
+    again = run(options(folder), log=lines.append)
+    assert (again.model, again.data) == ("digits_cnn", "digits")
+    assert lines == [f"{folder / FILE} is there already, of the same training"]
+    assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == kept
 
 
 @pytest.mark.parametrize("cut_after", ["real epoch 1:", "real epoch 2:", "quantized epoch 1:", "quantized epoch 2:"])
@@ -190,7 +203,7 @@ def complaint(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 
 def test_bad_input_gets_a_sentence(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    place = ("--out", str(tmp_path))
+    place = ("--out", str(tmp_path / "new"))
     said = complaint(capsys, "--model", "resnet9", "--data", "digits", *place)
     assert said.startswith("Expected a network out of digits_cnn,")
     assert "did you mean resnet8" in said
@@ -204,6 +217,7 @@ def test_bad_input_gets_a_sentence(capsys: pytest.CaptureFixture[str], tmp_path:
     assert said == "Expected a seed of at least 0, found -1.\n"
     said = complaint(capsys, "--model", "digits_cnn", "--data", "digits", "--time-limit", "0", *place)
     assert said == "Expected a time limit above 0 seconds, found 0.0.\n"
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_batch_of_its_own_scales_the_rates(tmp_path: Path) -> None:
