@@ -27,6 +27,7 @@ def refuse_other_search(folder: Path, settings: Mapping[str, Any], *, front: str
     Raises
     ------
     AxhwError
+        If it has any, or files that are no states.
     """
     wanted = json.loads(json.dumps(dict(settings)))
     states = sorted(folder.glob("state-*.json"))
