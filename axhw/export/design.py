@@ -64,9 +64,9 @@ def write_design(record: DesignRecord, folder: Path) -> dict[str, Path]:
     Raises
     ------
     AxhwError
-        As `design_folder` and `check_replaceable`, and if files of the record are gone or damaged.
+        If the folder cannot be written to, as `check_replaceable`, and if files of the record are gone or damaged.
     """
-    folder = design_folder(folder, record.name)
+    folder = output_folder(folder)
     check_replaceable(folder, record)
     contents = {name: record.read(name) for name in (_DOCUMENT, *(_CIRCUIT_FILES if record.cost else ()))}
     if record.table is not None:

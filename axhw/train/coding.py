@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from axhw.nn.quantize import Quantization
-from axhw.train.fusion import fused, fuses
+from axhw.train.fusion import fused, fuses, fuses_in_any_order
 
 # A float64 has 52 bits behind the leading one; scales keep 15 of them (16 significant bits).
 _DROPPED = 52 - 15
@@ -203,8 +203,7 @@ class Requantize(torch.autograd.Function):
     ) -> torch.Tensor:
         ctx.sums_dtype = sums.dtype
         # With one constant and one ratio for all it doesn't matter which channel an element is of.
-        alike = constant.numel() == ratio.numel() == 1 and sums.is_contiguous()
-        if fuses(sums) or (alike and fuses(sums.reshape(-1))):
+        if fuses(sums) or (constant.numel() == ratio.numel() == 1 and fuses_in_any_order(sums)):
             codes, inside = fused().requantize(sums, constant, ratio, limits)
         else:
             scaled = torch.empty_like(sums, dtype=torch.float32)

@@ -22,8 +22,8 @@ def fuses(*tensors: torch.Tensor) -> bool:
     return all(tensor.is_cuda and _channels_last(tensor) for tensor in tensors) and has_triton()
 
 
-def fuses_rows(tensor: torch.Tensor) -> bool:
-    """Whether the fused kernels for rows take a tensor: on a GPU, and contiguous."""
+def fuses_in_any_order(tensor: torch.Tensor) -> bool:
+    """Whether fused kernels to which channels are no matter take a tensor: on a GPU, and contiguous."""
     return tensor.is_cuda and tensor.is_contiguous() and has_triton()
 
 

@@ -33,7 +33,7 @@ from axhw.train.moving_ranges import MovingRanges
 from axhw.train.products import exact_sums, product_sums
 from axhw.train.real_layers import CodeFunction, device_codes, numpy_codes
 from axhw.train.routing import Capacity, ChosenRows, combined
-from axhw.train.table_maps import Approximation, table_maps
+from axhw.train.table_maps import Approximation, TableMaps, table_maps
 from axhw.train.torch_model import GraphModule, to_network
 from axhw.train.weight_codes import WeightCodes, WeightQuantizer
 
@@ -350,33 +350,8 @@ class QuantizedModule(nn.Module):
                 operands = (operands[0], operands[1].contiguous(memory_format=torch.channels_last))
             sums = exact_sums(layer, *operands, largest_product=activation * other)
         if self._checks:
-            self._check(node, layer, sums, operands, zeros)
+            _check(node, layer, maps, sums, operands, zeros)
         return sums
-
-    def _check(
-        self,
-        node: Node,
-        layer: ProductLayer,
-        sums: torch.Tensor,
-        operands: tuple[torch.Tensor, torch.Tensor],
-        zeros: tuple[torch.Tensor | None, torch.Tensor | None],
-    ) -> None:
-        """Compare the sums of the first rows: a kernel treats all rows alike, and exact sums take long."""
-        if not len(sums):
-            return
-        maps = self._maps[self._maps_of[node.name]] if node.name in self._maps_of else None
-        with torch.no_grad():
-            first = operands[0][:_CHECKED_ROWS]
-            second = operands[1][:_CHECKED_ROWS] if isinstance(layer, MatMul) else operands[1]
-            if maps is not None:
-                expected = reference_sums(maps, first, second, a_zero=zeros[0], w_zero=zeros[1])
-            else:
-                expected = product_sums(layer, first.to(torch.float64), second.to(torch.float64))
-            off = float((sums[:_CHECKED_ROWS].to(torch.float64) - expected).abs().max())
-        if off:
-            raise VerificationError(
-                f"Expected exact sums of products in {node.name} on {sums.device}, found some off by {off:g}."
-            )
 
     def _finish(
         self,
@@ -466,3 +441,28 @@ def _in_memory_order(images: torch.Tensor) -> torch.Tensor:
     if images.is_cuda and images.ndim == 4:
         return images.contiguous(memory_format=torch.channels_last)
     return images
+
+
+def _check(
+    node: Node,
+    layer: ProductLayer,
+    maps: TableMaps | None,
+    sums: torch.Tensor,
+    operands: tuple[torch.Tensor, torch.Tensor],
+    zeros: tuple[torch.Tensor | None, torch.Tensor | None],
+) -> None:
+    """Compare the sums of the first rows: a kernel treats all rows alike, and exact sums take long."""
+    if not len(sums):
+        return
+    with torch.no_grad():
+        first = operands[0][:_CHECKED_ROWS]
+        second = operands[1][:_CHECKED_ROWS] if isinstance(layer, MatMul) else operands[1]
+        if maps is not None:
+            expected = reference_sums(maps, first, second, a_zero=zeros[0], w_zero=zeros[1])
+        else:
+            expected = product_sums(layer, first.to(torch.float64), second.to(torch.float64))
+        off = float((sums[:_CHECKED_ROWS].to(torch.float64) - expected).abs().max())
+    if off:
+        raise VerificationError(
+            f"Expected exact sums of products in {node.name} on {sums.device}, found some off by {off:g}."
+        )

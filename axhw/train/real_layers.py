@@ -12,6 +12,7 @@ with them. On a CPU numpy computes these layers itself. On a GPU
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import ModuleType
 from typing import TypeAlias
 
 import numpy as np
@@ -27,7 +28,7 @@ from axhw.nn.layers.softmax import Softmax, power_table
 from axhw.nn.quantize import Quantization
 from axhw.nn.routing import chosen_of_all
 from axhw.train import row_codes
-from axhw.train.fusion import fused_rows, fuses_rows
+from axhw.train.fusion import fused_rows, fuses_in_any_order
 from axhw.train.routing import chosen_experts
 from axhw.train.row_codes import Target
 
@@ -87,7 +88,7 @@ def _looked_up(table: np.ndarray, source: Quantization, device: torch.device) ->
 def _softmax(powers: torch.Tensor, target: Target) -> CodeFunction:
     def softmax(codes: tuple[torch.Tensor, ...], parameters: Mapping[str, torch.Tensor]) -> torch.Tensor:
         x = codes[0].detach()
-        found: torch.Tensor = (fused_rows() if fuses_rows(x) else row_codes).softmax(x, powers, target)
+        found: torch.Tensor = _rows_of(x).softmax(x, powers, target)
         return found
 
     return softmax
@@ -112,7 +113,12 @@ def _layer_norm(layer: LayerNorm, source: Quantization, target: Target) -> CodeF
     def layer_norm(codes: tuple[torch.Tensor, ...], parameters: Mapping[str, torch.Tensor]) -> torch.Tensor:
         x = codes[0].detach()
         weight, bias = (parameters[name].detach() for name in ("weight", "bias"))
-        found: torch.Tensor = (fused_rows() if fuses_rows(x) else row_codes).layer_norm(x, weight, bias, norm, target)
+        found: torch.Tensor = _rows_of(x).layer_norm(x, weight, bias, norm, target)
         return found
 
     return layer_norm
+
+
+def _rows_of(codes: torch.Tensor) -> ModuleType:
+    """What computes the rows of a tensor: one kernel where that can be."""
+    return fused_rows() if fuses_in_any_order(codes) else row_codes

@@ -91,6 +91,8 @@ class Trainer:
         self._run: Callable[[], None] | None = None
         self._of_epoch: dict[str, torch.Tensor] = {}
         self._decided: dict[str, torch.Tensor] = {}
+        # The epoch that room was made for last.
+        self._roomy: int | None = None
 
     def epoch(self, number: int, *, position: float | None = None, stretch: float = 1.0) -> float:
         """One pass over the images; returns the mean loss.
@@ -129,7 +131,9 @@ class Trainer:
         That is for frozen gates that see images alone (`QuantizedModule.early_gates`). They choose for the whole epoch
         here: steps neither compute them again nor more rows of each expert than the fullest batch has.
         """
-        model = self._model
+        if number == self._roomy:
+            return False
+        model, self._roomy = self._model, number
         before, self._decided = self._decided, {}
         self._of_epoch = {}
         if self._on_gpu and self._record_steps and isinstance(model, QuantizedModule) and model.early_gates:

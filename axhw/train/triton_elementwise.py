@@ -150,6 +150,15 @@ def _grid(tensor: torch.Tensor) -> Any:
     return lambda meta: (triton.cdiv(tensor.numel(), meta["BLOCK"]),)
 
 
+def _nearest(values: tl.tensor) -> tl.tensor:
+    values = tl.minimum(tl.maximum(values, -1048576.0), 1048576.0)
+    return (values + 12582912.0) - 12582912.0
+
+
+nearest = triton.jit(_nearest)
+"""The nearest whole number within a kernel."""
+
+
 def _requantize_kernel(
     sums: tl.tensor,
     constant: tl.tensor,
@@ -167,8 +176,7 @@ def _requantize_kernel(
     total = tl.load(sums + place, here, 0).to(tl.float64) + tl.load(constant + place % constants)
     factor = tl.load(ratio + place % ratios)
     scaled = total.to(tl.float32) * factor
-    scaled = tl.minimum(tl.maximum(scaled, -1048576.0), 1048576.0)
-    rounded = (scaled + 12582912.0) - 12582912.0 + tl.load(limits)
+    rounded = nearest(scaled) + tl.load(limits)
     code = tl.minimum(tl.maximum(rounded, tl.load(limits + 1)), tl.load(limits + 2))
     tl.store(codes + place, code, here)
     tl.store(inside + place, (code == rounded).to(tl.uint8), here)
@@ -203,8 +211,7 @@ def _add_kernel(
     first = (tl.load(a + place, here, 0.0) - tl.load(coding + 1)) * tl.load(coding)
     second = (tl.load(b + place, here, 0.0) - tl.load(coding + 3)) * tl.load(coding + 2)
     scaled = tl.div_rn(first + second, tl.load(coding + 4))
-    scaled = tl.minimum(tl.maximum(scaled, -1048576.0), 1048576.0)
-    rounded = (scaled + 12582912.0) - 12582912.0 + tl.load(coding + 5)
+    rounded = nearest(scaled) + tl.load(coding + 5)
     code = tl.minimum(tl.maximum(rounded, tl.load(coding + 6)), tl.load(coding + 7))
     tl.store(codes + place, code, here)
     tl.store(inside + place, (code == rounded).to(tl.uint8), here)
@@ -246,8 +253,7 @@ def _encode_kernel(
     here = place < count
     own = tl.load(channel + place, here, 0)
     scaled = tl.div_rn(tl.load(values + place, here, 0.0), tl.load(scale + own))
-    scaled = tl.minimum(tl.maximum(scaled, -1048576.0), 1048576.0)
-    rounded = (scaled + 12582912.0) - 12582912.0 + tl.load(zero_point + own % zeros)
+    rounded = nearest(scaled) + tl.load(zero_point + own % zeros)
     code = tl.minimum(tl.maximum(rounded, low), high)
     tl.store(codes + place, code, here)
     tl.store(inside + place, (code == rounded).to(tl.uint8), here)

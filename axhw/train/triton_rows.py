@@ -11,6 +11,7 @@ import triton
 import triton.language as tl
 
 from axhw.train.row_codes import Norm, Target
+from axhw.train.triton_elementwise import nearest
 
 _EXACTLY = {"enable_fp_fusion": False}
 
@@ -55,10 +56,7 @@ def layer_norm(
 
 
 def _encoded(values: tl.tensor, scale: tl.tensor, zero_point: tl.tensor) -> tl.tensor:
-    scaled = tl.div_rn(values, tl.load(scale))
-    # Rounds to a whole number, ties to even, after a cut far outside of all codes.
-    scaled = tl.minimum(tl.maximum(scaled, -1048576.0), 1048576.0)
-    return (scaled + 12582912.0) - 12582912.0 + zero_point
+    return nearest(tl.div_rn(values, tl.load(scale))) + zero_point
 
 
 _encode = triton.jit(_encoded)

@@ -54,7 +54,7 @@ from axhw.train.torch_model import initial_parameters
 table = golden_table(parse("roup:p=1,r=4", signed=True))
 images = torch.randn(3, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 images = images.contiguous(memory_format=torch.channels_last)
-on_gpus = approximate.fuses
+on_gpus, in_order_on_gpus = approximate.fuses, coding.fuses_in_any_order
 
 
 def on_a_cpu(*tensors):
@@ -66,6 +66,10 @@ def on_a_cpu(*tensors):
     return dense
 
 
+def contiguous_on_a_cpu(tensor):
+    return on_a_cpu(tensor.flatten()) and tensor.is_contiguous()
+
+
 for graph in (
     vit("vit", patch=4, features=12, blocks=1, heads=2, input_shape=(3, 8, 8), classes=5),
     build_graph("digits_cnn", input_shape=(3, 8, 8), classes=5),
@@ -74,8 +78,9 @@ for graph in (
     network = replace(network, ranges=dict.fromkeys(range_sources(network.graph).values(), (-3.0, 3.0)))
     tables = dict.fromkeys(approximated_layers(network.graph), table)
     found = []
-    for fuses in (on_gpus, on_a_cpu):
+    for fuses, in_any_order in ((on_gpus, in_order_on_gpus), (on_a_cpu, contiguous_on_a_cpu)):
         approximate.fuses = coding.fuses = fuses
+        coding.fuses_in_any_order = in_any_order
         fused = []
         module = QuantizedModule(network, signed=True, tables=tables, approximation=Approximation(kernel="factors"))
         logits = module.to(memory_format=torch.channels_last).train()(images)
