@@ -33,7 +33,7 @@ _COST_FIGURES = (
     "leakage_nw",
     "cells",
 )
-_COST_CONDITIONS = ("stream", "corner", "input_slew_ns", "output_load_ff", "wire_load")
+_COST_CONDITIONS = ("library_sha256", "stream", "corner", "input_slew_ns", "output_load_ff", "wire_load")
 
 
 @dataclass(frozen=True, kw_only=True)

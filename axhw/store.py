@@ -6,8 +6,9 @@
     <root>/<room>/<key>/       figures.json, what a measurement beside these found
     <root>/partial/            folders being written; a killed run leaves its rubbish only here
 
-An entry is written into a folder of its own, flushed to disk and renamed into place. Readers never see half an
-entry, two processes that make the same entry end with one of them, and nothing is ever overwritten.
+Beside the files of a design, SHA256SUMS has their digests: whatever is read is held against them. An entry is written
+into a folder of its own, flushed to disk and renamed into place. Readers never see half an entry, two processes that
+make the same entry end with one of them, and nothing is ever overwritten.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from typing import Any
 
 import platformdirs
 
+from axhw import checksums
 from axhw.errors import AxhwError
 from axhw.synth.synthesis import Synthesis, SynthesisJob
 
@@ -128,7 +130,11 @@ class Store:
         folder = self.root / room / key
         if not os.path.isdir(folder):
             return None
-        return Entry(key=key, folder=folder, document=_read_json(folder / "design.json"))
+        path = folder / "design.json"
+        text = _read(path)
+        if (found := checksums.mismatch(folder, path.name, text.encode())) is not None:
+            raise _damaged(path, found)
+        return Entry(key=key, folder=folder, document=json.loads(text))
 
     def put(self, key: str, document: Mapping[str, Any], files: Mapping[str, bytes], *, room: str = DESIGNS) -> Entry:
         """Store a design; one that is there already stays as it is.
@@ -138,8 +144,8 @@ class Store:
         AxhwError
             If the store cannot be written to.
         """
-        body = json.dumps(document, indent=2).encode()
-        self._publish(self.root / room / key, {**files, "design.json": body})
+        contents = {**files, "design.json": json.dumps(document, indent=2).encode()}
+        self._publish(self.root / room / key, {**contents, checksums.FILE: checksums.sums(contents)})
         entry = self.get(key, room=room)
         if entry is None:
             raise AxhwError(f"Expected the design {document['name']} in the store {self.root}, found it removed.")
@@ -232,7 +238,7 @@ class Store:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_bytes().decode()
     except (OSError, UnicodeDecodeError) as error:
         raise _damaged(path, getattr(error, "strerror", None) or "other bytes than text") from error
 

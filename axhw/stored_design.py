@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from axhw import __version__
+from axhw import __version__, checksums
 from axhw.errors import AxhwError
 from axhw.hdl.registry import describe
 from axhw.hdl.spec import MultiplierSpec
@@ -36,18 +36,26 @@ class StoredDesign(ABC):
     @abstractmethod
     def name(self) -> str: ...
 
+    @property
+    def files(self) -> list[Path]:
+        """The files by name; their digests lie beside them."""
+        return [path for path in sorted(self.folder.iterdir()) if path.name != checksums.FILE]
+
     def read(self, name: str) -> bytes:
         """One of the files.
 
         Raises
         ------
         AxhwError
-            If it cannot be read.
+            If it cannot be read, or is not what was stored.
         """
         try:
-            return (self.folder / name).read_bytes()
+            content = (self.folder / name).read_bytes()
         except OSError as error:
             raise self.damaged(name, error.strerror or str(error)) from error
+        if (found := checksums.mismatch(self.folder, name, content)) is not None:
+            raise self.damaged(name, found)
+        return content
 
     def damaged(self, file: str, found: str) -> AxhwError:
         """The error for a file that is not what was stored."""

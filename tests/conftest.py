@@ -7,12 +7,14 @@ import functools
 import os
 import signal
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 from hypothesis import HealthCheck, settings
 
+from axhw import checksums
 from axhw.characterize import characterize
 from axhw.flow import Flow
 from axhw.hdl.registry import create_element, parse
@@ -42,6 +44,17 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(ENVIRONMENT, str(folder / "store"))
         yield Store.default()
+
+
+@pytest.fixture(scope="session")
+def seal() -> Callable[[Path], None]:
+    """Take the files of a stored design as they are now for what was stored, to get at the checks behind digests."""
+
+    def write(folder: Path) -> None:
+        contents = {path.name: path.read_bytes() for path in folder.iterdir() if path.name != checksums.FILE}
+        (folder / checksums.FILE).write_bytes(checksums.sums(contents))
+
+    return write
 
 
 @pytest.fixture(scope="session")

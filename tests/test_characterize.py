@@ -95,7 +95,7 @@ def test_every_record_is_consistent(record: DesignRecord) -> None:
     assert cost.clocked == (record.spec is not record.multiplier)
     json.dumps(record.document, allow_nan=False)
     json.dumps(record.summary(), allow_nan=False)
-    assert {path.name for path in record.folder.iterdir()} == {
+    assert {path.name for path in record.files} == {
         "cells.v", "design.json", "design.v", "lut.npy", "netlist.json", "netlist.v",
     }  # fmt: skip
 

@@ -24,14 +24,17 @@ from axhw.record import DesignRecord
 from axhw.sim.table_files import load_table
 from axhw.store import Store
 from axhw.synth.engines import find_engine
+from axhw.synth.libraries import DEFAULT, load_library
 
 Characterized = Callable[..., DesignRecord]
 
 COLUMNS = [
-    "name", "family", "width", "signed", "params", "library", "area_um2", "delay_ns", "energy_fj", "leakage_nw", "mae",
-    "mae_pct", "wce", "wce_pct", "mre_pct", "ep_pct", "mse", "bias", "variance", "rank", "lut_file", "lut_sha256",
-    "axhw_version", "engine",
+    "name", "family", "width", "signed", "params", "element", "library", "area_um2", "delay_ns", "energy_fj",
+    "leakage_nw", "mae", "mae_pct", "wce", "wce_pct", "mre_pct", "ep_pct", "mse", "bias", "variance", "rank",
+    "lut_file", "lut_sha256", "axhw_version", "engine", "library_sha256", "corner", "input_slew_ns", "output_load_ff",
+    "wire_load", "stream", "sampled", "key",
 ]  # fmt: skip
+CONDITIONS = ("library", "engine", "library_sha256", "corner", "input_slew_ns", "output_load_ff", "wire_load", "stream")
 DESIGNS = (
     "roup:p=2,r=3",
     "exact:width=4",
@@ -74,13 +77,14 @@ def records(characterized: Characterized) -> list[DesignRecord]:
 
 
 def test_multipliers_csv(records: list[DesignRecord], tmp_path: Path) -> None:
-    assert CSV_VERSION == 1
+    assert CSV_VERSION == 2
+    library = load_library(DEFAULT).cells.sha256
     written = export_designs(records, tmp_path / "out", format="csv")
     frame = pd.read_csv(tmp_path / "out" / "multipliers.csv")
     assert list(frame.columns) == COLUMNS
     assert list(frame["name"]) == ["roup8s_p2_r3", "exact4s", "exact5u", "roup8s_p4_r0", "roup12s_p2_r4_ripple"]
     for row, record in zip(frame.itertuples(), records):
-        for figure in ("area_um2", "delay_ns", "energy_fj", "leakage_nw", "library", "engine"):
+        for figure in ("area_um2", "delay_ns", "energy_fj", "leakage_nw", *CONDITIONS):
             assert getattr(row, figure) == getattr(record.cost, figure), "all digits"
         for figure in ("mae", "mae_pct", "wce", "wce_pct", "mre_pct", "ep_pct", "mse", "bias", "variance"):
             assert getattr(row, figure) == getattr(record.metrics, figure)
@@ -89,6 +93,8 @@ def test_multipliers_csv(records: list[DesignRecord], tmp_path: Path) -> None:
         )  # fmt: skip
         assert parse(f"{row.family}:{row.params}", width=row.width, signed=row.signed) == record.spec
         assert (row.axhw_version, row.engine) == (__version__, str(find_engine()))
+        assert (row.key, row.sampled, row.library_sha256) == (record.key, record.metrics.sampled, library)
+    assert frame["element"].isna().all()
     tables = [tmp_path / "out" / "luts" / f"{name}.csv" for name in frame["name"][:-1]]
     assert written == [tmp_path / "out" / "multipliers.csv", *tables]
     assert sorted((tmp_path / "out" / "luts").iterdir()) == sorted(tables)
@@ -176,6 +182,7 @@ def test_exported_elements_hold_the_multiplier(characterized: Characterized, tmp
     record = characterized("roup:p=2,r=3", "registered")
     export_designs([record], tmp_path, format="csv")
     row = pd.read_csv(tmp_path / "multipliers.csv").iloc[0]
+    assert row["element"] == "registered"
     assert (row["name"], row["family"], row["lut_file"]) == ("roup8s_p2_r3_reg", "roup", "luts/roup8s_p2_r3_reg.csv")
     assert row["lut_sha256"] == characterized("roup:p=2,r=3").verification.table_sha256
 

@@ -123,7 +123,7 @@ def test_a_current_index_reads_no_document(tmp_path: Path, fill: Filler, monkeyp
     assert Index(store).summaries() == before
 
 
-def test_an_index_that_is_behind(tmp_path: Path, fill: Filler) -> None:
+def test_an_index_that_is_behind(tmp_path: Path, fill: Filler, seal: Callable[[Path], None]) -> None:
     store = Store(tmp_path)
     keys = fill(store, 5)
     Index(store).summaries()
@@ -131,6 +131,7 @@ def test_an_index_that_is_behind(tmp_path: Path, fill: Filler) -> None:
     shutil.rmtree(store.root / "designs" / keys[0])
     changed = store.root / "designs" / keys[1] / "design.json"
     changed.write_text(changed.read_text().replace('"energy_fj": 101.0', '"energy_fj": 4321.0'))
+    seal(changed.parent)
     assert Index(store).summaries() == scanned(store)
     assert len(indexed_keys(store)) == 7
     assert Index(store).summaries()[0]["energy_fj"] == 4321.0
@@ -242,7 +243,7 @@ def test_a_damaged_design_is_left_out_and_named(tmp_path: Path, fill: Filler, in
     path.write_text("{")
     assert [summary["key"] for summary in index.summaries()] == [keys[0], keys[2]]
     (sentence,) = index.unreadable()
-    assert sentence.startswith(f"Expected the file {path} of the store, found no JSON")
+    assert sentence.startswith(f"Expected the file {path} of the store, found other bytes than SHA256SUMS tells")
     shutil.rmtree(path.parent)
     assert index.unreadable() == []
     assert index.find(keys[0]) == good

@@ -78,11 +78,14 @@ def test_the_summary_is_flat_and_complete(characterized: Characterized) -> None:
         (None, "No such file or directory"),
     ],
 )
-def test_a_tampered_table_is_refused(copied: DesignRecord, content: bytes | None, found: str) -> None:
+def test_a_tampered_table_is_refused(
+    copied: DesignRecord, seal: Callable[[Path], None], content: bytes | None, found: str
+) -> None:
     path = copied.folder / "lut.npy"
     path.unlink()
     if content is not None:
         path.write_bytes(content)
+    seal(copied.folder)
     message = (
         f"Expected lut.npy of exact4s in {copied.folder}, found {found}: remove that folder and make the design again."
     )
@@ -90,30 +93,36 @@ def test_a_tampered_table_is_refused(copied: DesignRecord, content: bytes | None
         _ = copied.table
 
 
-def test_one_wrong_product_is_refused(copied: DesignRecord) -> None:
+def test_one_wrong_product_is_refused(copied: DesignRecord, seal: Callable[[Path], None]) -> None:
     values = np.load(copied.folder / "lut.npy")
     values[3, 5] += 1
     np.save(copied.folder / "lut.npy", values)
+    with pytest.raises(AxhwError, match="found other bytes than SHA256SUMS tells: remove that folder"):
+        _ = copied.table
+    seal(copied.folder)
     with pytest.raises(AxhwError, match="found values that were not proved: remove that folder"):
         _ = copied.table
 
 
 @pytest.mark.parametrize("signed", [True, False])
-def test_a_table_of_other_operands_is_refused(copied: DesignRecord, signed: bool) -> None:
+def test_a_table_of_other_operands_is_refused(copied: DesignRecord, seal: Callable[[Path], None], signed: bool) -> None:
     size = 8 if signed else 32
     np.save(copied.folder / "lut.npy", np.zeros((size, size), np.int32))
+    seal(copied.folder)
     with pytest.raises(AxhwError, match=rf"^Expected 4-bit products of shape \(16, 16\) for exact4s, found \({size},"):
         _ = copied.table
 
 
-def test_a_tampered_netlist_is_refused(copied: DesignRecord) -> None:
+def test_a_tampered_netlist_is_refused(copied: DesignRecord, seal: Callable[[Path], None]) -> None:
     path = copied.folder / "netlist.json"
     document = json.loads(path.read_text())
     document["modules"]["exact4s"]["cells"].popitem()
     path.write_text(json.dumps(document))
+    seal(copied.folder)
     with pytest.raises(AxhwError, match=r"^Expected netlist.json of exact4s in .*, found gates that were not proved"):
         _ = copied.netlist
     path.write_text("{")
+    seal(copied.folder)
     with pytest.raises(AxhwError, match=r"^Expected netlist.json of exact4s in .*, found no JSON document"):
         _ = read(copied.folder.parents[1], copied.key).netlist
 
@@ -128,12 +137,15 @@ def test_a_tampered_netlist_is_refused(copied: DesignRecord) -> None:
     ],
 )
 def test_a_document_of_another_version(
-    copied: DesignRecord, change: Callable[[dict[str, Any]], object], found: str
+    copied: DesignRecord, seal: Callable[[Path], None], change: Callable[[dict[str, Any]], object], found: str
 ) -> None:
     path = copied.folder / "design.json"
     document = json.loads(path.read_text())
     change(document)
     path.write_text(json.dumps(document))
+    with pytest.raises(AxhwError, match=r"^Expected the file .*design.json of the store, found other bytes than SHA"):
+        read(copied.folder.parents[1], copied.key)
+    seal(copied.folder)
     with pytest.raises(
         AxhwError,
         match=rf"^Expected design.json in {re.escape(str(copied.folder))} to hold what axhw {__version__} writes, "

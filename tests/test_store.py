@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from axhw import checksums
 from axhw.errors import AxhwError
 from axhw.store import ENVIRONMENT, Store, default_root
 from axhw.synth.engines import Engine
@@ -68,7 +69,9 @@ def test_an_entry_holds_its_files_and_its_document(tmp_path: Path) -> None:
     assert entry.document == {"name": "a", "rank": None}
     assert store.get(KEY) == entry
     written = contents(entry.folder)
-    assert json.loads(written.pop("design.json")) == entry.document
+    design = written.pop("design.json")
+    assert json.loads(design) == entry.document
+    assert written.pop("SHA256SUMS") == checksums.sums({**FILES, "design.json": design})
     assert written == FILES
     assert list((tmp_path / "partial").iterdir()) == []
 
@@ -84,8 +87,8 @@ def test_a_second_put_changes_nothing(tmp_path: Path) -> None:
     assert list((tmp_path / "partial").iterdir()) == []
 
 
-# Two files, the document and the draft's folder are flushed before the entry appears, its parent afterwards.
-@pytest.mark.parametrize(("flush", "complete"), [(1, False), (2, False), (3, False), (4, False), (5, True)])
+# Two files, the document, the digests and the draft's folder are flushed before the entry appears, its parent after it.
+@pytest.mark.parametrize(("flush", "complete"), [(1, False), (2, False), (3, False), (4, False), (5, False), (6, True)])
 def test_a_killed_writer_leaves_a_complete_entry_or_none(tmp_path: Path, flush: int, complete: bool) -> None:
     store = Store(tmp_path)
     with start(BLOCKED, str(tmp_path), KEY, str(flush)) as process:
@@ -97,7 +100,7 @@ def test_a_killed_writer_leaves_a_complete_entry_or_none(tmp_path: Path, flush: 
     assert len(list((tmp_path / "partial").iterdir())) == (not complete)
     entry = store.put(KEY, {"name": "later"}, FILES)
     assert entry.name == "killed" if complete else "later"
-    assert set(contents(entry.folder)) == {"lut.npy", "netlist.v", "design.json"}
+    assert set(contents(entry.folder)) == {"lut.npy", "netlist.v", "design.json", "SHA256SUMS"}
 
 
 def test_drafts_of_killed_writers_go_after_a_day(tmp_path: Path) -> None:
@@ -196,7 +199,12 @@ def test_a_root_that_cannot_be_written_to(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "found"), [(None, "No such file"), (b'{"name": ', "no JSON"), (b"\xff\xfe", "other bytes")]
+    ("content", "found"),
+    [
+        (None, "No such file"),
+        (b'{"name": "b"}', "other bytes than SHA256SUMS tells"),
+        (b"\xff\xfe", "other bytes than text"),
+    ],
 )
 def test_a_damaged_document(tmp_path: Path, content: bytes | None, found: str) -> None:
     store = Store(tmp_path)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 import click
 
 from axhw.cli.options import json_option, print_json, warn_of_unreadable
 from axhw.export import FORMATS, Format, SimulationOptions, export_designs
+from axhw.export.tables import TableFormat
 from axhw.index import Index
 from axhw.lookup import stored_design
 from axhw.record import DesignRecord
@@ -73,9 +76,19 @@ def command(
             DesignRecord.from_entry(entry) for summary in index.summaries() if (entry := store.get(summary["key"]))
         ]
         warn_of_unreadable(index.unreadable())
+        if format not in get_args(TableFormat):
+            records = _with_circuits(records)
     files = export_designs(records, out, format=format, options=options)
     if as_json:
         print_json({"designs": [record.name for record in records], "files": [str(path) for path in files]})
     else:
         for path in files:
             click.echo(path)
+
+
+def _with_circuits(records: Sequence[DesignRecord]) -> list[DesignRecord]:
+    """The designs that are more than a table of products; the others, which nobody named, are left out with a note."""
+    found = [record for record in records if record.cost is not None]
+    if found and (without := len(records) - len(found)):
+        click.echo(f"axhw: {without} designs are left out: tables of products without a circuit.", err=True)
+    return found or list(records)

@@ -152,7 +152,7 @@ def command(
             stage("write")
             document["files"] = {name: str(path) for name, path in write_design(record, out).items()}
         else:
-            document["files"] = {path.name: str(path) for path in sorted(record.folder.iterdir())}
+            document["files"] = {path.name: str(path) for path in record.files}
     stages.end()
     document["seconds"] = stages.seconds
     if as_json:

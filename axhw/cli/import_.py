@@ -143,7 +143,7 @@ def command(
             stage("write")
             files = {file: str(path) for file, path in write_design(record, out).items()}
         else:
-            files = {path.name: str(path) for path in sorted(record.folder.iterdir())}
+            files = {path.name: str(path) for path in record.files}
     stages.end()
     document = {**record.summary(), "files": files, "seconds": stages.seconds}
     if as_json:

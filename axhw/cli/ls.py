@@ -37,8 +37,8 @@ _HEADINGS = {
 @click.option(
     "--figure", type=click.Path(path_type=Path), default=None, help="Draw the front of --pareto X,Y: FILE.svg or .png."
 )
-@click.option("--own", "origin", flag_value="own", default=None, help="Only the designs of your store.")
-@click.option("--shipped", "origin", flag_value="shipped", help="Only the designs that come with axhw.")
+@click.option("--own", is_flag=True, help="Only the designs of your store.")
+@click.option("--shipped", is_flag=True, help="Only the designs that come with axhw.")
 @json_option
 def command(
     where: str | None,
@@ -47,7 +47,8 @@ def command(
     limit: int | None,
     pareto: str | None,
     figure: Path | None,
-    origin: str | None,
+    own: bool,
+    shipped: bool,
     as_json: bool,
 ) -> None:
     """List the designs that come with axhw, then those of your store, oldest first.
@@ -60,6 +61,8 @@ def command(
     """
     if desc and sort is None:
         raise AxhwError("Expected --sort COLUMN beside --desc, found no column to order by.")
+    if own and shipped:
+        raise AxhwError("Expected --own or --shipped, found both: without them designs of both kinds are listed.")
     axes = [] if pareto is None else [column.strip() for column in pareto.split(",")]
     if figure is not None:
         if len(axes) != 2:
@@ -69,9 +72,9 @@ def command(
         check_figure_path(figure)
     store = Store.default()
     catalogue = Catalogue(store)
-    listing = catalogue.shipped() if origin == "shipped" else catalogue.summaries()
-    summaries = {summary["key"]: summary for summary in listing if origin != "own" or not summary["shipped"]}
-    everything = where is None and not axes and sort is None and limit is None and origin != "shipped"
+    listing = catalogue.shipped() if shipped else catalogue.summaries()
+    summaries = {summary["key"]: summary for summary in listing if not own or not summary["shipped"]}
+    everything = where is None and not axes and sort is None and limit is None and not shipped
     mixed, unreadable = stored_mixed(store) if everything else ([], [])
     warn_of_unreadable([*Index(store).unreadable(), *unreadable])
     rows = [flat_row(summary) for summary in summaries.values()]
@@ -97,9 +100,9 @@ def command(
     if listed:
         console.print(_table(listed, named))
     number = f"{len(listed)} designs" if len(listed) == len(rows) else f"{len(listed)} of {len(rows)} designs"
-    shipped = sum(row["shipped"] for row in rows)
-    place = f"{shipped} of them shipped with axhw, the others in {store.root}" if shipped else f"in {store.root}"
-    console.print(f"[dim]{number}, {place}[/dim]" if shipped else f"[dim]{number} {place}[/dim]", soft_wrap=True)
+    from_axhw = sum(row["shipped"] for row in rows)
+    place = f"{from_axhw} of them shipped with axhw, the others in {store.root}" if from_axhw else f"in {store.root}"
+    console.print(f"[dim]{number}, {place}[/dim]" if from_axhw else f"[dim]{number} {place}[/dim]", soft_wrap=True)
     if figure is not None:
         console.print(f"[dim]figure in {figure}[/dim]", soft_wrap=True)
     if mixed:

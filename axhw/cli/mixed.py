@@ -153,7 +153,7 @@ def _refuse(without: str, **options: object) -> None:
 
 def _files(record: MixedRecord, out: Path | None) -> dict[str, Path]:
     """The record's files, copied to `out` where that is given."""
-    names = sorted(path.name for path in record.folder.iterdir())
+    names = [path.name for path in record.files]
     if out is None:
         return {name: record.folder / name for name in names}
     check_replaceable(out, record)

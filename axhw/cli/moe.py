@@ -46,6 +46,9 @@ _models_option = click.option(
 )
 
 
+_RECIPES = ("ours",)
+
+
 @click.group("moe")
 def command() -> None:
     """Networks with experts: train, evaluate, search.
@@ -97,9 +100,7 @@ def command() -> None:
     "recipes",
     type=click.Choice(list(RECIPES)),
     multiple=True,
-    default=("ours",),
-    show_default=True,
-    help="With --retrain: that of the AxMoE study, or ours; give it several times for both.",
+    help="With --retrain: that of the AxMoE study, or ours; give it several times for both.  [default: ours]",
 )
 @click.option(
     "--weights",
@@ -150,6 +151,8 @@ def train(
         )
     if weights is not None and not retrain:
         raise AxhwError("Expected --weights beside --retrain, found one without the other: see --start.")
+    if recipes and not retrain:
+        raise AxhwError("Expected --recipe beside --retrain, found one without the other.")
     if len(seeds) > 1 and not retrain:
         raise AxhwError("Expected several seeds beside --retrain only, as weights are named after the network alone.")
 
@@ -160,7 +163,7 @@ def train(
     if retrain:
         cells = [
             Cell(network=network, circuit=circuit, recipe=recipe, seed=seed)
-            for recipe in recipes
+            for recipe in recipes or _RECIPES
             for seed in seeds
             for network in models
             for circuit in circuits

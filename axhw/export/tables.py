@@ -22,7 +22,7 @@ from axhw.sim.table_files import CSV_COLUMNS, save_table
 if TYPE_CHECKING:
     import pandas as pd
 
-CSV_VERSION = 1
+CSV_VERSION = 2
 TableFormat = Literal["csv", "npz", "parquet"]
 _COLUMNS = (
     "name",
@@ -30,6 +30,7 @@ _COLUMNS = (
     "width",
     "signed",
     "params",
+    "element",
     "library",
     "area_um2",
     "delay_ns",
@@ -49,7 +50,17 @@ _COLUMNS = (
     "lut_sha256",
     "axhw_version",
     "engine",
+    "library_sha256",
+    "corner",
+    "input_slew_ns",
+    "output_load_ff",
+    "wire_load",
+    "stream",
+    "sampled",
+    "key",
 )
+_TEXTS_WITH_GAPS = ("element", "library", "engine", "library_sha256", "corner", "wire_load", "stream")
+_NUMBERS_WITH_GAPS = ("area_um2", "delay_ns", "energy_fj", "leakage_nw", "input_slew_ns", "output_load_ff")
 
 
 def export_tables(records: Sequence[DesignRecord], folder: Path, *, format: TableFormat) -> list[Path]:
@@ -101,8 +112,9 @@ def export_tables(records: Sequence[DesignRecord], folder: Path, *, format: Tabl
     # pandas takes a quarter of a second to import: only those who export pay for it.
     import pandas as pd
 
-    # A column of integers with gaps would turn into floats.
-    frame = pd.DataFrame(rows, columns=list(_COLUMNS)).astype({"rank": "Int64"})
+    # A column of integers with gaps would turn into floats, one of gaps alone would have no type in Parquet.
+    types = {"rank": "Int64", **dict.fromkeys(_TEXTS_WITH_GAPS, "string"), **dict.fromkeys(_NUMBERS_WITH_GAPS, float)}
+    frame = pd.DataFrame(rows, columns=list(_COLUMNS)).astype(types)
     overview = folder / ("multipliers.parquet" if format == "parquet" else "multipliers.csv")
     with replacing(overview) as draft:
         if format == "parquet":

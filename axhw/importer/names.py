@@ -22,6 +22,9 @@ Shipped: TypeAlias = Callable[[str], Iterable[DesignSpec]]
 
 _LONGEST = 64
 
+# As families name their own designs.
+_OF_FAMILY = re.compile(rf"(?:{'|'.join(FAMILIES)})(?:\d+[su](?:_.*)?)?")
+
 
 def choose_name(name: str | None, *, path: Path, module: str | None) -> str:
     """The name of a design: as the user says, or that of the module or the file.
@@ -29,17 +32,19 @@ def choose_name(name: str | None, *, path: Path, module: str | None) -> str:
     Raises
     ------
     AxhwError
-        If the user's name cannot be one, or is that of a family.
+        If the user's name cannot be one, or is one that families have or give.
     """
     if name is None:
         # Letters, digits and underscores of what the file says; a name has to begin with a letter.
         plain = re.sub(r"\W+", "_", module or path.stem, flags=re.ASCII).strip("_")
         name = (plain if LABEL.fullmatch(plain[:_LONGEST]) else f"imported_{plain}")[:_LONGEST]
-        return f"imported_{name}"[:_LONGEST] if name in FAMILIES else name
+        return f"imported_{name}"[:_LONGEST] if _OF_FAMILY.fullmatch(name) else name
     if not LABEL.fullmatch(name):
         raise AxhwError(f"Expected a name of a letter and up to 63 letters, digits and underscores, found {name!r}.")
-    if name in FAMILIES:
-        raise AxhwError(f"Expected a name that no family of multipliers has, found {name!r}.")
+    if _OF_FAMILY.fullmatch(name):
+        raise AxhwError(
+            f"Expected a name that no family of multipliers has or gives its designs, found {name!r}: choose another."
+        )
     return name
 
 

@@ -111,7 +111,7 @@ def write_archive(path: Path, records: Iterable[DesignRecord]) -> None:
     """An archive of records, in their order; equal records give an equal file."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         for record in records:
-            for file in sorted(record.folder.iterdir()):
+            for file in record.files:
                 if file.name != _TABLE:
                     entry = zipfile.ZipInfo(f"{record.key}/{file.name}", _EPOCH)
                     entry.compress_type = zipfile.ZIP_DEFLATED

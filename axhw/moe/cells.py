@@ -160,11 +160,11 @@ def retrain_cells(
     if weights is not None:
         check_weights_folder(weights)
     splits = load_dataset(data, root=root)
-    starts: dict[str, Start] = {}
+    cells = list(cells)
+    # All are looked for before the first takes its hours.
+    starts = {name: _start(name, data, splits, weights) for name in dict.fromkeys(cell.network for cell in cells)}
     found = []
     for cell in cells:
-        if cell.network not in starts:
-            starts[cell.network] = _start(cell.network, data, splits, weights)
         start = starts[cell.network]
         layers = approximated_layers(start.trained.network.graph)
         products = Products.of_multiplier(EvoApproxSpec(circuit=cell.circuit), layers=layers)

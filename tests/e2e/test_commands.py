@@ -205,6 +205,7 @@ def test_clocked_elements_state_both_readings_of_conditional_energy(run: Run) ->
         ("gen", "Missing option '--multiplier'"),
         ("frob", "No such command 'frob'"),
         ("verify nothing", "Expected the name or key of a stored design, found 'nothing'"),
+        ("ls --own --shipped", "Expected --own or --shipped, found both"),
         ("show nothing", "Expected the name or key of a stored design, found 'nothing'"),
         ("eval --model x", "Expected a network out of digits_cnn, .*, found 'x'"),
         ("eval --data x", "Expected a data set out of digits, .*, found 'x'"),

@@ -4,9 +4,11 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from axhw.export import FORMATS
+from axhw.store import ENVIRONMENT
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -63,3 +65,22 @@ def test_errors_are_one_sentence(run: Run, tmp_path: Path, design: str, argument
     assert (code, stdout) == (2, "")
     (line,) = stderr.splitlines()
     assert line.startswith(f"axhw: {sentence}")
+
+
+def test_tables_without_circuits_are_left_out_of_all(
+    run: Run, tmp_path: Path, design: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(ENVIRONMENT, str(tmp_path / "store"))
+    codes = np.arange(-8, 8, dtype=np.int32)
+    np.save(tmp_path / "t.npy", codes[:, None] * (codes & ~1))
+    imported = ("import", str(tmp_path / "t.npy"), "--signed", "--index-origin", "lowest", "--name", "mine")
+    assert run(*imported)[0] == 0
+    sdf = ("export", "--format", "sdf", "--json", "--out", str(tmp_path / "out"))
+    code, _, stderr = run(*sdf)
+    assert code == 2
+    assert "Expected a design with a circuit, found mine" in stderr
+    assert run("gen", "-m", "exact", "--width", "4")[0] == 0
+    code, stdout, stderr = run(*sdf)
+    assert (code, json.loads(stdout)["designs"]) == (0, [design])
+    assert "1 designs are left out: tables of products without a circuit" in stderr
+    assert run("export", "--json", "--out", str(tmp_path / "csv"))[0] == 0

@@ -36,7 +36,7 @@ def test_modes_as_text(run: Run) -> None:
     assert "x the largest fixed one" in stdout
 
 
-def test_macs_are_compared_with_macs(run: Run) -> None:
+def test_macs_are_compared_with_macs(run: Run, seal: Callable[[Path], None]) -> None:
     element = ("--element", "mac", "--terms", "4", "--overflow", "saturate")
     code, stdout, _ = run("mixed", *SMALL, *element, "--json")
     assert code == 0
@@ -54,6 +54,7 @@ def test_macs_are_compared_with_macs(run: Run) -> None:
     damaged = Store.default().root / "mixed" / ("0" * 64)
     damaged.mkdir()
     (damaged / "design.json").write_text('{"name": "old"}')
+    seal(damaged)
     code, stdout, stderr = run("ls", "--json")
     assert (code, json.loads(stdout)["mixed"]) == (0, listed)
     assert f"1 stored designs cannot be read and are left out, the first: Expected design.json in {damaged}" in stderr

@@ -95,6 +95,9 @@ def test_bad_usage(run: Run, tmp_path: Path) -> None:
     code, _, err = run(*train, "--weights", str(tmp_path))
     assert code == 2
     assert "Expected --weights beside --retrain, found one without the other" in err
+    code, _, err = run(*train, "--recipe", "study")
+    assert code == 2
+    assert "Expected --recipe beside --retrain, found one without the other" in err
     missing = tmp_path / "nope"
     code, _, err = run("reproduce", "axmoe", "--weights", str(missing), "--out", str(tmp_path))
     assert code == 2

@@ -116,7 +116,11 @@ def test_the_name_of_another_design_is_refused(imported: Import, files: Path) ->
         AxhwError, match=r"^Expected a name that no other design has, found mul4u_ba, which the store has"
     ):
         imported(files / "mul4u_ba.v", signed=False, operands="ba")
-    for name, message in (("exact", "that no family of multipliers has"), ("1x", "of a letter and up to 63 letters")):
+    for name, message in (
+        ("exact", "that no family of multipliers has"),
+        ("roup8u_p1_r4", "that no family of multipliers has or gives its designs, found 'roup8u_p1_r4'"),
+        ("1x", "of a letter and up to 63 letters"),
+    ):
         with pytest.raises(AxhwError, match=f"^Expected a name {message}"):
             imported(files / "mul4u_ba.v", signed=False, name=name)
 

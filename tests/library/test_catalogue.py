@@ -69,12 +69,15 @@ def test_unknown_names_are_refused(archive, tmp_path):
         Catalogue(Store(tmp_path), archive).find("mul8s_none")
 
 
-def test_a_damaged_design_of_the_store_is_not_replaced_by_a_shipped_one(archive, tmp_path):
+def test_a_damaged_design_of_the_store_is_not_replaced_by_a_shipped_one(archive, tmp_path, seal):
     store = Store(tmp_path)
     own = characterize(parse(SPECS[0]), flow=Flow.of(store=store))
     document = json.loads((own.folder / "design.json").read_text())
     del document["cost"]
     (own.folder / "design.json").write_text(json.dumps(document))
+    with pytest.raises(AxhwError, match="found other bytes than SHA256SUMS tells"):
+        Catalogue(store, archive).find(own.name)
+    seal(own.folder)
     with pytest.raises(AxhwError, match="to hold what axhw"):
         Catalogue(store, archive).find(own.name)
 

@@ -160,7 +160,7 @@ def test_a_multiplier_that_it_has_not(measured: Measured) -> None:
         measured(MULTIPLIER).way(ExactSpec(width=5))
 
 
-def test_damaged_records(measured: Measured, tmp_path, store: Store) -> None:
+def test_damaged_records(measured: Measured, tmp_path, seal) -> None:
     record = measured(MULTIPLIER)
     copy = Store(tmp_path)
     shutil.copytree(record.folder, tmp_path / MIXED / record.key)
@@ -168,6 +168,7 @@ def test_damaged_records(measured: Measured, tmp_path, store: Store) -> None:
     shutil.copy(folder / "lut_1.npy", folder / "lut_0.npy")
     (folder / "lut_1.npy").write_bytes(b"no array")
     (folder / "lut_2.npy").unlink()
+    seal(folder)
     found = MixedRecord.from_entry(copy.find(record.name, room=MIXED))
     for number, message in enumerate(["values that were not proved", "no array", "No such file or directory"]):
         with pytest.raises(
@@ -177,6 +178,7 @@ def test_damaged_records(measured: Measured, tmp_path, store: Store) -> None:
     document = json.loads((folder / "design.json").read_text())
     del document["ways"][0]["energy_fj"]
     (folder / "design.json").write_text(json.dumps(document))
+    seal(folder)
     with pytest.raises(AxhwError, match=r"^Expected design.json in .* to hold what axhw \S+ writes, found "):
         MixedRecord.from_entry(copy.find(record.name, room=MIXED))
 

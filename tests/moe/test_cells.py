@@ -55,8 +55,10 @@ def test_shipped_cells_do_what_their_logs_say(path: Path) -> None:
 
 def test_bad_cells_in_one_sentence(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     cell = Cell(network="resnet20_hard4", circuit="mul8s_1L2L", recipe="ours")
+    good = Cell(network="digits_cnn_hard2", circuit="mul8s_1L2L", recipe="ours")
     with pytest.raises(AxhwError, match=r"^Expected trained weights of resnet20_hard4 on digits"):
-        retrain_cells([cell], data="digits", out=tmp_path)
+        retrain_cells([good, cell], data="digits", out=tmp_path)
+    assert not (tmp_path / "retrained").exists(), "nothing is trained before all networks are found"
     command = ("--model", "digits_cnn", "--data", "nothing", "-m", "mul8s_1L2L", "--device", "cpu")
     assert main([*command, "--out", str(tmp_path)]) == 2
     said = "Expected a data set" if find_spec("torch") else "Expected PyTorch for training"
