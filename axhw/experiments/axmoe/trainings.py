@@ -1,0 +1,174 @@
+"""``python -m axhw.experiments.axmoe.trainings``: all networks and cells of the study that have no weights yet.
+
+Runs on a machine with little more than PyTorch, on all its GPUs, several trainings at once on each; what was stopped
+goes on. Afterwards ``axhw reproduce axmoe --weights OUT/weights --out OUT`` makes the report of it.
+
+The topologies of a convolutional network are trained one by one, within the same time. Those of a transformer, which
+has no batch norms, all go on from one dense network, for equally many epochs: the dense one, too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from axhw.errors import AxhwError
+from axhw.experiments.axmoe.plan import FULL, QUICK
+from axhw.hdl.families.evoapprox import CIRCUITS
+from axhw.moe.cells import RECIPES, Cell
+from axhw.moe.evaluation import dense_name
+from axhw.moe.normalized_cost import EXACT_CIRCUIT
+from axhw.nn.fold import folded_graph
+from axhw.nn.weights_file import SUFFIX, shipped_weights
+from axhw.nn.zoo.names import build_graph
+from axhw.train.extra import choose_device
+from axhw.train.pool import Job, Outcome, Pool
+
+WEIGHTS, STARTS, LOGS = "weights", "starts", "logs"
+"""Folders of the results: trained networks, what transformers go on from, and what each training printed."""
+
+_SHAPE, _CLASSES = (3, 32, 32), 10
+_EPOCHS_PER_QUANTIZED = 5
+_PLANS = {plan.data: plan for plan in (QUICK, FULL)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trainings:
+    """What is to be trained.
+
+    Attributes
+    ----------
+    networks, circuits, recipes : tuple of str
+        Cells are all of their combinations but exact products.
+    data : str
+    data_folder : Path or None
+    out : Path
+    device : str
+        As `axhw.train.extra.choose_device` gives it.
+    seconds : float
+        That the training of a network may take, and of a transformer until all topologies go on from it.
+    epochs : int
+        Of transformers from there.
+    """
+
+    networks: tuple[str, ...]
+    circuits: tuple[str, ...]
+    recipes: tuple[str, ...]
+    data: str
+    data_folder: Path | None
+    out: Path
+    device: str
+    seconds: float
+    epochs: int
+
+    def jobs(self) -> list[Job]:
+        """Networks first, as cells wait for theirs; those that come with axhw are there already."""
+        there = {name for name, data in shipped_weights() if data == self.data}
+        bases = [job for name in self.networks if name not in there for job in self._network(name)]
+        names = {job.name for job in bases}
+        cells = [
+            self._cell(Cell(network=network, circuit=circuit, recipe=recipe), names)
+            for network in self.networks
+            for recipe in self.recipes
+            for circuit in self.circuits
+            if circuit != EXACT_CIRCUIT
+        ]
+        return [*dict.fromkeys(bases), *cells]
+
+    def _network(self, name: str) -> Iterable[Job]:
+        dense = build_graph(dense_name(name), input_shape=_SHAPE, classes=_CLASSES)
+        if folded_graph(dense).parameter_shapes != dense.parameter_shapes:
+            yield self._job(name, "axhw.train", WEIGHTS, "--model", name, "--time-limit", f"{self.seconds:g}")
+            return
+        start = self._job(
+            f"start-{dense.name}", "axhw.train", STARTS, "--model", dense.name, "--time-limit", f"{self.seconds:g}"
+        )
+        yield start
+        weights = self.out / STARTS / f"{dense.name}-{self.data}{SUFFIX}"
+        epochs = ("--epochs", str(self.epochs), "--quantized-epochs", str(max(1, self.epochs // _EPOCHS_PER_QUANTIZED)))
+        further = ("--start", str(weights), *epochs)
+        yield self._job(name, "axhw.train", WEIGHTS, "--model", name, *further, after=(start.name,))
+
+    def _cell(self, cell: Cell, bases: Iterable[str]) -> Job:
+        own = cell.network in bases
+        return self._job(
+            f"{cell.network}-{cell.recipe}-{cell.stem}",
+            "axhw.moe",
+            ".",
+            *("--model", cell.network, "-m", cell.circuit, "--recipe", cell.recipe),
+            *(("--weights", str(self.out / WEIGHTS)) if own else ()),
+            after=(cell.network,) if own else (),
+        )
+
+    def _job(self, name: str, module: str, folder: str, *options: str, after: tuple[str, ...] = ()) -> Job:
+        where = ("--data-folder", str(self.data_folder)) if self.data_folder is not None else ()
+        common = ("--data", self.data, *where, "--device", self.device, "--out", str(self.out / folder))
+        return Job(name=name, arguments=(module, *options, *common), after=after)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit code 0 if all are trained, 1 if some failed or were left for want of time, 2 for bad input."""
+    parser = argparse.ArgumentParser(prog="python -m axhw.experiments.axmoe.trainings", description=__doc__)
+    parser.add_argument("--network", action="append", help="of the plan; several times for several, all by default")
+    parser.add_argument("--recipe", action="append", choices=RECIPES, help="both by default")
+    parser.add_argument(
+        "--multiplier", "-m", action="append", choices=CIRCUITS, metavar="CIRCUIT", help="all of the plan"
+    )
+    parser.add_argument("--data", default=FULL.data, help=f"data set, {FULL.data} by default")
+    parser.add_argument("--data-folder", type=Path, help="folder to look for the data set in")
+    parser.add_argument("--out", type=Path, required=True, help="folder of results")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--at-once", type=int, help="trainings on a GPU, 7 by default; on processors 1")
+    parser.add_argument("--network-seconds", type=float, default=300.0, help="for the training of a network, 300")
+    parser.add_argument("--epochs", type=int, default=16, help="of transformers from their common start, 16")
+    parser.add_argument("--seconds", type=float, help="after which no training is begun")
+    parsed = parser.parse_args(arguments)
+    try:
+        plan = _PLANS.get(parsed.data, FULL)
+        if unknown := sorted(set(parsed.network or ()) - set(plan.networks)):
+            raise AxhwError(f"Expected networks out of {', '.join(plan.networks)}, found {', '.join(unknown)}.")
+        device = choose_device(parsed.device)
+        trainings = Trainings(
+            networks=tuple(parsed.network or plan.networks),
+            circuits=tuple(parsed.multiplier or plan.circuits),
+            recipes=tuple(parsed.recipe or RECIPES),
+            data=parsed.data,
+            data_folder=parsed.data_folder,
+            out=parsed.out,
+            device=device,
+            seconds=parsed.network_seconds,
+            epochs=parsed.epochs,
+        )
+        pool = Pool(
+            devices=_devices(device),
+            at_once=parsed.at_once or (1 if device == "cpu" else 7),
+            logs=parsed.out / LOGS,
+            seconds=parsed.seconds,
+        )
+        outcome = pool.run(trainings.jobs(), log=lambda line: print(line, file=sys.stderr, flush=True))
+    except AxhwError as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(_summary(outcome, pool.logs))
+    return 1 if outcome.failed or outcome.left else 0
+
+
+def _devices(device: str) -> tuple[str, ...]:
+    if device == "cpu":
+        return ("",)
+    import torch
+
+    return tuple(map(str, range(torch.cuda.device_count())))
+
+
+def _summary(outcome: Outcome, logs: Path) -> str:
+    failed = f", {len(outcome.failed)} failed ({', '.join(outcome.failed)}: see {logs})" if outcome.failed else ""
+    left = f", {len(outcome.left)} left: the same command goes on with them" if outcome.left else ""
+    return f"{len(outcome.done)} trainings done{failed}{left}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

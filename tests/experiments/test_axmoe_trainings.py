@@ -1,0 +1,81 @@
+"""Which trainings the AxMoE study needs, and running them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from axhw.experiments.axmoe.plan import FULL
+from axhw.experiments.axmoe.trainings import Trainings, main
+from axhw.train.pool import Job
+
+
+def trainings(*networks: str, recipes: tuple[str, ...] = ("study", "ours")) -> list[Job]:
+    return Trainings(
+        networks=networks,
+        circuits=FULL.circuits,
+        recipes=recipes,
+        data=FULL.data,
+        data_folder=Path("data"),
+        out=Path("out"),
+        device="cuda",
+        seconds=300,
+        epochs=16,
+    ).jobs()
+
+
+def test_every_cell_of_the_plan_is_there_once() -> None:
+    jobs = trainings(*FULL.networks)
+    names = [job.name for job in jobs]
+    assert len(set(names)) == len(names)
+    circuits = len(FULL.circuits) - 1
+    assert sum("-seed0" in name for name in names) == 2 * circuits * len(FULL.networks)
+    assert "vgg19_bn_soft4" in names
+    assert "resnet8_hard4" not in names, "its weights come with axhw"
+    for number, job in enumerate(jobs):
+        assert set(job.after) <= set(names[:number])
+
+
+def test_convolutional_networks_are_trained_one_by_one() -> None:
+    base, *cells = trainings("vgg11_bn_hard4", recipes=("study",))
+    assert " ".join(base.arguments) == (
+        "axhw.train --model vgg11_bn_hard4 --time-limit 300 --data cifar10_jpeg --data-folder data --device cuda "
+        "--out out/weights"
+    )
+    assert {cell.after for cell in cells} == {("vgg11_bn_hard4",)}
+    assert " ".join(cells[0].arguments) == (
+        "axhw.moe --model vgg11_bn_hard4 -m mul8s_1KV8 --recipe study --weights out/weights --data cifar10_jpeg "
+        "--data-folder data --device cuda --out out"
+    )
+
+
+def test_transformers_go_on_from_one_start() -> None:
+    jobs = {job.name: job for job in trainings("vit_small", "vit_small_hard4_r25")}
+    start = jobs["start-vit_small"]
+    assert "--time-limit" in start.arguments
+    for name in ("vit_small", "vit_small_hard4_r25"):
+        assert jobs[name].after == (start.name,)
+        assert " ".join(jobs[name].arguments).startswith(
+            f"axhw.train --model {name} --start out/starts/vit_small-cifar10_jpeg.safetensors --epochs 16 "
+            "--quantized-epochs 3 "
+        )
+
+
+def test_shipped_networks_are_retrained_as_they_come() -> None:
+    for cell in trainings("vit_mini_hard4_r25"):
+        assert cell.after == ()
+        assert "--weights" not in cell.arguments
+
+
+def test_cells_are_trained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    command = ["--data", "digits", "--network", "digits_cnn_hard2", "--recipe", "ours", "-m", "mul8s_1L2N"]
+    command += ["--device", "cpu", "--out", str(tmp_path)]
+    assert main(command) == 0
+    assert capsys.readouterr().out == "1 trainings done\n"
+    assert (tmp_path / "retrained" / "ours" / "digits_cnn_hard2" / "mul8s_1L2N-seed0.json").exists()
+    assert main([*command, "--seconds", "0"]) == 1
+    assert "1 left: the same command goes on with them" in capsys.readouterr().out
+    assert main([*command, "--network", "resnet99"]) == 2
+    assert "Expected networks out of digits_cnn, " in capsys.readouterr().err
