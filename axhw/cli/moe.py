@@ -75,6 +75,7 @@ def command() -> None:
     help="Weights of the dense network to start from, without batch norms.  [default: it is trained first]",
 )
 @click.option("--time-limit", type=float, default=None, help="Seconds that a training may take.")
+@click.option("--compact", is_flag=True, help="Store weights as int8 codes: a quarter of the size.")
 @click.option(
     "--seed",
     "seeds",
@@ -118,6 +119,7 @@ def train(
     load_balance: float | None,
     start: Path | None,
     time_limit: float | None,
+    compact: bool,
     seeds: tuple[int, ...],
     device: str,
     retrain: bool,
@@ -143,6 +145,7 @@ def train(
         "--load-balance": load_balance,
         "--start": start,
         "--time-limit": time_limit,
+        "--compact": compact or None,
     }
     unused = [name for name, value in beside.items() if value is not None]
     if retrain and unused:
@@ -179,6 +182,7 @@ def train(
             "data-folder": data_dir,
         }
         arguments = [f"--{name}={value}" for name, value in given.items() if value is not None]
+        arguments += ["--compact"] if compact else []
         files = [_trained(model, data, out, arguments, seed=seeds[0], device=chosen) for model in models]
     for file in files:
         stdout().print(f"[dim]{file}[/dim]", soft_wrap=True)

@@ -9,9 +9,11 @@ quantised per output channel, or per tensor, and symmetric where they are signed
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
+from axhw.errors import AxhwError
 from axhw.nn.calibrate import Calibration, measure_ranges
 from axhw.nn.fold import fold_batch_norms
 from axhw.nn.graph import INPUT, Graph, Node
@@ -92,6 +94,43 @@ def quantize_with(
         parameters={name: np.asarray(array, np.float32) for name, array in network.parameters.items()},
         network=network,
     )
+
+
+def signed_products(network: Network) -> Mapping[str, QuantizedProduct]:
+    """The weights of all layers as int8 codes, of a network without batch norms and with all ranges.
+
+    Raises
+    ------
+    AxhwError
+        If ranges are missing.
+    """
+    sources = range_sources(network.graph)
+    if missing := sorted(set(sources.values()) - set(network.ranges)):
+        raise AxhwError(
+            "Expected a network without batch norms and with the ranges of all activations to take int8 codes of, "
+            f"found none of {missing[0]}."
+        )
+    codings = {name: Quantization.from_range(*network.ranges[of], signed=True) for name, of in sources.items()}
+    return quantize_with(network, codings).products
+
+
+def with_code_weights(network: Network) -> Network:
+    """The network with each weight at the real value of its int8 code; the integer network is the same bit for bit.
+
+    Scales have 16 significant bits, so a code times its step is exact in float32, and quantising it again gives the
+    very same code and step.
+
+    Raises
+    ------
+    AxhwError
+        As `signed_products`.
+    """
+    decoded = {
+        f"{name}.weight": product.weights.decode(np.moveaxis(product.codes, 0, -1))
+        for name, product in signed_products(network).items()
+    }
+    weights = {name: np.ascontiguousarray(np.moveaxis(array, -1, 0)) for name, array in decoded.items()}
+    return replace(network, parameters={**network.parameters, **weights})
 
 
 def range_sources(graph: Graph) -> dict[str, str]:

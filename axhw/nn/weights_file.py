@@ -2,6 +2,10 @@
 
 The metadata of a file holds, beside the tensors, ``axhw``: a JSON object with the network's name (``model``), the
 data set, the shape of an image, the number of classes, the ranges, and whether batch norms are folded.
+
+Weights can be stored as the int8 codes that they get for signed multipliers, beside ``<tensor>_scale``, one step for
+each output channel: a quarter of the size, and the same integer network (`axhw.nn.quantizer.with_code_weights`). What
+is gone is how far each real weight lay from its code, which unsigned codes and further training would begin with.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ from importlib import resources
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
@@ -21,9 +26,12 @@ from axhw.files import replacing
 from axhw.nn.fold import folded_graph
 from axhw.nn.layers.base import Shape
 from axhw.nn.network import Network
+from axhw.nn.quantize import Float32Array
+from axhw.nn.quantizer import signed_products
 from axhw.nn.zoo.names import build_graph, check_name
 
 _KEY = "axhw"
+_SCALE = "_scale"
 SUFFIX = ".safetensors"
 
 STAND_INS: Mapping[str, str] = {"cifar10": "cifar10_jpeg"}
@@ -89,7 +97,7 @@ def read_weights(path: Path) -> TrainedNetwork:
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
-            parameters = {name: np.asarray(file.get_tensor(name), np.float32) for name in file.keys()}  # noqa: SIM118
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except OSError as error:
         raise AxhwError(f"Expected weights at {path}: {error.strerror or error}.") from error
     except SafetensorError as error:
@@ -107,11 +115,27 @@ def read_weights(path: Path) -> TrainedNetwork:
     graph = build_graph(model, input_shape=input_shape, classes=classes)
     if folded:
         graph = folded_graph(graph)
-    return TrainedNetwork(network=Network(graph=graph, parameters=parameters, ranges=ranges), model=model, data=data)
+    network = Network(graph=graph, parameters=_decoded(path, tensors), ranges=ranges)
+    return TrainedNetwork(network=network, model=model, data=data)
 
 
-def write_weights(path: Path, trained: TrainedNetwork, *, folded: bool) -> None:
-    """Write a network of the zoo; `folded` says whether its batch norms are folded."""
+def write_weights(path: Path, trained: TrainedNetwork, *, folded: bool, compact: bool = False) -> None:
+    """Write a network of the zoo.
+
+    Parameters
+    ----------
+    path : Path
+    trained : TrainedNetwork
+    folded : bool
+        Whether its batch norms are folded.
+    compact : bool
+        Store weights as int8 codes.
+
+    Raises
+    ------
+    AxhwError
+        If the file can't be written, and for codes of a network that has batch norms or no ranges yet.
+    """
     graph = trained.network.graph
     header = {
         "model": trained.model,
@@ -121,7 +145,38 @@ def write_weights(path: Path, trained: TrainedNetwork, *, folded: bool) -> None:
         "folded": folded,
         "ranges": trained.network.ranges,
     }
-    tensors = {name: np.ascontiguousarray(array, np.float32) for name, array in trained.network.parameters.items()}
+    tensors: dict[str, npt.NDArray[np.generic]] = {
+        name: np.ascontiguousarray(array, np.float32) for name, array in trained.network.parameters.items()
+    }
+    if compact:
+        tensors |= _codes(trained.network)
     with replacing(path) as draft:
         # Not save_file: what that writes is private.
         draft.write_bytes(save(tensors, metadata={_KEY: json.dumps(header)}))
+
+
+def _codes(network: Network) -> dict[str, npt.NDArray[np.generic]]:
+    """The weights of all layers as int8 codes, and their steps."""
+    found: dict[str, npt.NDArray[np.generic]] = {}
+    for name, product in signed_products(network).items():
+        found[f"{name}.weight"] = product.codes
+        found[f"{name}.weight{_SCALE}"] = product.weights.scale
+    return found
+
+
+def _decoded(path: Path, tensors: Mapping[str, npt.NDArray[np.generic]]) -> dict[str, Float32Array]:
+    """Real parameters of stored tensors."""
+    found = {}
+    for name, tensor in tensors.items():
+        if tensor.dtype != np.int8:
+            if not (name.endswith(_SCALE) and name.removesuffix(_SCALE) in tensors):
+                found[name] = np.asarray(tensor, np.float32)
+            continue
+        scale = tensors.get(f"{name}{_SCALE}")
+        if scale is None or scale.shape != tensor.shape[:1]:
+            count = 0 if scale is None else scale.size
+            raise AxhwError(
+                f"Expected a scale for each of {len(tensor)} outputs beside the codes {name} in {path}, found {count}."
+            )
+        found[name] = tensor.astype(np.float32) * scale.astype(np.float32).reshape(-1, *(1,) * (tensor.ndim - 1))
+    return found

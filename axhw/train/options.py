@@ -31,6 +31,8 @@ class Options:
         Shorten the schedules to keep to it.
     start : Path or None
         Weights of the dense network to start from instead of random ones.
+    compact : bool
+        Store weights as the int8 codes that they get.
     """
 
     model: str
@@ -43,12 +45,15 @@ class Options:
     device: str
     time_limit_seconds: float | None = None
     start: Path | None = None
+    compact: bool = False
 
     def __post_init__(self) -> None:
         if self.seed < 0:
             raise AxhwError(f"Expected a seed of at least 0, found {self.seed}.")
         if self.time_limit_seconds is not None and not self.time_limit_seconds > 0:
             raise AxhwError(f"Expected a time limit above 0 seconds, found {self.time_limit_seconds}.")
+        if self.compact and not self.signed:
+            raise AxhwError("Expected signed codes to store weights as int8 codes, found unsigned ones.")
 
     @classmethod
     def parsed(cls, parsed: argparse.Namespace, *, device: str) -> Options:
@@ -80,6 +85,7 @@ class Options:
             device=device,
             time_limit_seconds=parsed.time_limit,
             start=parsed.start,
+            compact=parsed.compact,
         )
 
 
@@ -99,6 +105,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--unsigned", action="store_true", help="fine-tune with uint8 codes instead of int8")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--start", type=Path, help="weights of the dense network to start from (.safetensors)")
+    parser.add_argument("--compact", action="store_true", help="store weights as int8 codes: a quarter of the size")
     parser.add_argument("--time-limit", type=float, help="seconds that training may take: schedules are shortened")
 
 

@@ -58,6 +58,7 @@ def run(options: Options, *, log: Callable[[str], None]) -> TrainedNetwork:
         "seed": options.seed,
         "signed": options.signed,
         **({} if options.start is None else {"start": _sha256(options.start)}),
+        **({"compact": True} if options.compact else {}),
     }
     mark = _mark(settings, options.time_limit_seconds)
     if finished(path, mark, checkpoint=checkpoint):
@@ -79,6 +80,7 @@ def run(options: Options, *, log: Callable[[str], None]) -> TrainedNetwork:
         checkpoint=checkpoint,
         run=settings,
         time_limit_seconds=options.time_limit_seconds,
+        compact=options.compact,
     )
     write(mark)
     write(f"network: {options.model}, {sum(graph.nominal_multiplications.values()):.0f} multiplications per image")
@@ -93,7 +95,7 @@ def run(options: Options, *, log: Callable[[str], None]) -> TrainedNetwork:
         write(f"start: {options.start.name}, sha256 {_sha256(options.start)}")
     network = session.train(graph, options.plan, dense=dense, start=start)
     trained = TrainedNetwork(network=network, model=options.model, data=data)
-    write_weights(path, trained, folded=True)
+    write_weights(path, trained, folded=True, compact=options.compact)
     write(f"weights sha256: {_sha256(path)}")
     _write_log(folder / f"{stem}.log", lines)
     checkpoint.unlink(missing_ok=True)

@@ -13,7 +13,7 @@ from axhw.nn.calibrate import Calibration, measure_ranges
 from axhw.nn.fold import fold_batch_norms
 from axhw.nn.graph import Graph
 from axhw.nn.network import Network
-from axhw.nn.quantizer import range_sources
+from axhw.nn.quantizer import range_sources, with_code_weights
 from axhw.train.history import History
 from axhw.train.quantization_aware import QuantizedModule
 from axhw.train.recipe import Plan, Recipe
@@ -67,6 +67,8 @@ class Session:
         What a checkpoint must have in common with this training to be continued, as JSON values.
     time_limit_seconds : float or None
         For all epochs and what is between them; schedules are shortened to keep to it.
+    compact : bool
+        End with weights at the values of their int8 codes (`axhw.nn.quantizer.with_code_weights`).
     """
 
     splits: Splits
@@ -77,6 +79,7 @@ class Session:
     checkpoint: Path | None = None
     run: Mapping[str, Any] | None = None
     time_limit_seconds: float | None = None
+    compact: bool = False
 
     def train(self, graph: Graph, plan: Plan, *, dense: Graph | None = None, start: Network | None = None) -> Network:
         """A network from random weights: batch norms folded, real weights, ranges of its codes.
@@ -119,7 +122,8 @@ class Session:
             module = placed(QuantizedModule(network, signed=self.signed), self.device)
             seconds = self._share(_QUANTIZED_SHARE)
             train_quantized(module, images, plan.quantized, seed=self.seed + 1, history=history, seconds=seconds)
-            return self._reported(history, module.network(), images)
+            network = with_code_weights(module.network()) if self.compact else module.network()
+            return self._reported(history, network, images)
 
     def _dense(self, graph: Graph, recipe: Recipe, images: Images, history: History) -> Network:
         """The network without experts, from random weights."""

@@ -70,6 +70,24 @@ def test_files_say_what_the_network_can_do(trained: tuple[Path, list[str]], spli
         assert f"final weights, {codes} int8 codes, exact products: test accuracy {right:.4f}" in lines
 
 
+def test_compact_weights_are_the_same_integer_network(
+    trained: tuple[Path, list[str]], tmp_path: Path, splits: Splits
+) -> None:
+    lines: list[str] = []
+    run(options(tmp_path, compact=True), log=lines.append)
+    assert (tmp_path / FILE).stat().st_size < 0.4 * (trained[0] / FILE).stat().st_size
+    real, compact = (read_weights(folder / FILE).network for folder in (trained[0], tmp_path))
+    codes = [Executor(quantize_network(each, splits.train.images[:0], signed=True)) for each in (real, compact)]
+    assert np.array_equal(*(executor(splits.test.images[:200]) for executor in codes))
+    (said,) = [line for line in lines if line.startswith("final weights in real values")]
+    right = (compact.forward(splits.test.images).argmax(axis=1) == splits.test.labels).mean()
+    assert said.endswith(f"test accuracy {right:.4f}")
+    with pytest.raises(AxhwError, match=r"^Expected signed codes to store weights as int8 codes, found unsigned ones"):
+        options(tmp_path, compact=True, signed=False)
+    with pytest.raises(AxhwError, match=r"^Expected no weights at .* but those of the same training"):
+        run(options(tmp_path), log=lines.append)
+
+
 def test_a_seed_gives_the_same_weights(trained: tuple[Path, list[str]], tmp_path: Path) -> None:
     folder, _ = trained
     run(options(tmp_path / "same"), log=lambda line: None)

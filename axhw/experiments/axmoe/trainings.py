@@ -52,6 +52,8 @@ class Trainings:
         That the training of a network may take, and of a transformer until all topologies go on from it.
     epochs : int
         Of transformers from there.
+    compact : bool
+        Store the networks as int8 codes; their cells begin with these.
     """
 
     networks: tuple[str, ...]
@@ -63,6 +65,7 @@ class Trainings:
     device: str
     seconds: float
     epochs: int
+    compact: bool = False
 
     def jobs(self) -> list[Job]:
         """Networks first, as cells wait for theirs; those that come with axhw are there already."""
@@ -81,7 +84,8 @@ class Trainings:
     def _network(self, name: str) -> Iterable[Job]:
         dense = build_graph(dense_name(name), input_shape=_SHAPE, classes=_CLASSES)
         if folded_graph(dense).parameter_shapes != dense.parameter_shapes:
-            yield self._job(name, "axhw.train", WEIGHTS, "--model", name, "--time-limit", f"{self.seconds:g}")
+            limit = ("--time-limit", f"{self.seconds:g}")
+            yield self._job(name, "axhw.train", WEIGHTS, "--model", name, *limit, *self._compact)
             return
         start = self._job(
             f"start-{dense.name}", "axhw.train", STARTS, "--model", dense.name, "--time-limit", f"{self.seconds:g}"
@@ -90,7 +94,11 @@ class Trainings:
         weights = self.out / STARTS / f"{dense.name}-{self.data}{SUFFIX}"
         epochs = ("--epochs", str(self.epochs), "--quantized-epochs", str(max(1, self.epochs // _EPOCHS_PER_QUANTIZED)))
         further = ("--start", str(weights), *epochs)
-        yield self._job(name, "axhw.train", WEIGHTS, "--model", name, *further, after=(start.name,))
+        yield self._job(name, "axhw.train", WEIGHTS, "--model", name, *further, *self._compact, after=(start.name,))
+
+    @property
+    def _compact(self) -> tuple[str, ...]:
+        return ("--compact",) if self.compact else ()
 
     def _cell(self, cell: Cell, bases: Iterable[str]) -> Job:
         own = cell.network in bases
@@ -124,6 +132,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--at-once", type=int, help="trainings on a GPU, 7 by default; on processors 1")
     parser.add_argument("--network-seconds", type=float, default=300.0, help="for the training of a network, 300")
     parser.add_argument("--epochs", type=int, default=16, help="of transformers from their common start, 16")
+    parser.add_argument("--compact", action="store_true", help="store networks as int8 codes")
     parser.add_argument("--seconds", type=float, help="after which no training is begun")
     parsed = parser.parse_args(arguments)
     try:
@@ -141,6 +150,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             device=device,
             seconds=parsed.network_seconds,
             epochs=parsed.epochs,
+            compact=parsed.compact,
         )
         pool = Pool(
             devices=_devices(device),
