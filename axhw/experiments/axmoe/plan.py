@@ -130,7 +130,7 @@ FULL = Plan(
     ),
     seeds=(0, 1, 2),
     recovering=("resnet20", "resnet20_hard4"),
-    sensitivity_networks=("resnet20_hard4", "resnet20_cluster4", "vit_mini_hard4_r25"),
+    sensitivity_networks=("resnet8_hard4", "resnet20_hard4", "resnet20_cluster4", "vit_mini_hard4_r25"),
     sensitivity_circuit="mul8s_1L2L",
     searches=ExpertSearches(
         networks=("resnet8_hard4", "resnet20_hard4", "resnet20_cluster4", "vit_mini_hard4_r25"),
