@@ -33,8 +33,8 @@ class Catalogue:
         A shipped design is left out where the store has one of the same name on the same cell library.
         """
         own = Index(self.store).summaries()
-        hidden = {(summary["name"], summary["library"]) for summary in own}
-        shipped = [summary for summary in self.shipped() if (summary["name"], summary["library"]) not in hidden]
+        hidden = {(summary["name"], summary["library_sha256"]) for summary in own}
+        shipped = [summary for summary in self.shipped() if (summary["name"], summary["library_sha256"]) not in hidden]
         return shipped + [summary | {"shipped": False} for summary in own]
 
     def shipped(self) -> list[dict[str, Any]]:

@@ -5,19 +5,18 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
-from axhw.errors import AxhwError
 from axhw.hdl.families.evoapprox import CIRCUITS
 from axhw.moe.cells import RECIPES, Cell, retrain_cells
+from axhw.train.console import Parser, exit_code, log
 from axhw.train.extra import choose_device
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit code 0, or 2 with one sentence for bad input."""
-    parser = argparse.ArgumentParser(prog="python -m axhw.moe", description=__doc__)
+    """Exit code 0, 2 with one sentence for bad input, 130 where it was interrupted."""
+    parser = Parser(prog="python -m axhw.moe", description=__doc__)
     parser.add_argument("--model", action="append", required=True, help="network of the zoo; several times for several")
     parser.add_argument("--data", required=True, help="data set, e.g. cifar10_jpeg")
     parser.add_argument("--multiplier", "-m", action="append", required=True, choices=CIRCUITS, metavar="CIRCUIT")
@@ -35,7 +34,8 @@ def main(arguments: list[str] | None = None) -> int:
         for network in parsed.model
         for circuit in parsed.multiplier
     ]
-    try:
+
+    def work() -> int:
         retrain_cells(
             cells,
             data=parsed.data,
@@ -43,12 +43,11 @@ def main(arguments: list[str] | None = None) -> int:
             weights=parsed.weights,
             root=parsed.data_folder,
             device=choose_device(parsed.device),
-            log=lambda line: print(line, file=sys.stderr, flush=True),
+            log=log,
         )
-    except AxhwError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+        return 0
+
+    return exit_code(work)
 
 
 if __name__ == "__main__":

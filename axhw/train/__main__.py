@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 
-from axhw.errors import AxhwError
+from axhw.train.console import Parser, exit_code, log
 from axhw.train.extra import choose_device
 from axhw.train.options import Options, add_arguments
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit code 0, or 2 with one sentence for bad input."""
-    parser = argparse.ArgumentParser(prog="python -m axhw.train", description=__doc__)
+    """Exit code 0, 2 with one sentence for bad input, 130 where it was interrupted."""
+    parser = Parser(prog="python -m axhw.train", description=__doc__)
     add_arguments(parser)
     parsed = parser.parse_args(arguments)
-    try:
+
+    def work() -> int:
         options = Options.parsed(parsed, device=choose_device(parsed.device))
         # Imports PyTorch, which takes seconds.
         from axhw.train.run import run
 
-        run(options, log=lambda line: print(line, file=sys.stderr, flush=True))
-    except AxhwError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+        run(options, log=log)
+        return 0
+
+    return exit_code(work)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ has no batch norms, all go on from one dense network, for equally many epochs: t
 
 from __future__ import annotations
 
-import argparse
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -24,6 +24,7 @@ from axhw.moe.normalized_cost import EXACT_CIRCUIT
 from axhw.nn.fold import folded_graph
 from axhw.nn.weights_file import SUFFIX, shipped_weights
 from axhw.nn.zoo.names import build_graph
+from axhw.train.console import Parser, exit_code, log
 from axhw.train.extra import choose_device
 from axhw.train.pool import Job, Outcome, Pool
 
@@ -118,8 +119,8 @@ class Trainings:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit code 0 if all are trained, 1 if some failed or were left for want of time, 2 for bad input."""
-    parser = argparse.ArgumentParser(prog="python -m axhw.experiments.axmoe.trainings", description=__doc__)
+    """Exit code 0 if all are trained, 1 if some failed or were left for want of time, 2 and 130 as elsewhere."""
+    parser = Parser(prog="python -m axhw.experiments.axmoe.trainings", description=__doc__)
     parser.add_argument("--network", action="append", help="of the plan; several times for several, all by default")
     parser.add_argument("--recipe", action="append", choices=RECIPES, help="both by default")
     parser.add_argument(
@@ -135,11 +136,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--compact", action="store_true", help="store networks as int8 codes")
     parser.add_argument("--seconds", type=float, help="after which no training is begun")
     parsed = parser.parse_args(arguments)
-    try:
+
+    def work() -> int:
         plan = _PLANS.get(parsed.data, FULL)
         if unknown := sorted(set(parsed.network or ()) - set(plan.networks)):
             raise AxhwError(f"Expected networks out of {', '.join(plan.networks)}, found {', '.join(unknown)}.")
-        device = choose_device(parsed.device)
+        device = choose_device(parsed.device).partition(":")[0]
         trainings = Trainings(
             networks=tuple(parsed.network or plan.networks),
             circuits=tuple(parsed.multiplier or plan.circuits),
@@ -158,17 +160,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
             logs=parsed.out / LOGS,
             seconds=parsed.seconds,
         )
-        outcome = pool.run(trainings.jobs(), log=lambda line: print(line, file=sys.stderr, flush=True))
-    except AxhwError as error:
-        print(error, file=sys.stderr)
-        return 2
-    print(_summary(outcome, pool.logs))
-    return 1 if outcome.failed or outcome.left else 0
+        outcome = pool.run(trainings.jobs(), log=log)
+        print(_summary(outcome, pool.logs))
+        return 1 if outcome.failed or outcome.left else 0
+
+    return exit_code(work)
 
 
 def _devices(device: str) -> tuple[str, ...]:
     if device == "cpu":
         return ("",)
+    if chosen := os.environ.get("CUDA_VISIBLE_DEVICES"):
+        return tuple(chosen.split(","))
     import torch
 
     return tuple(map(str, range(torch.cuda.device_count())))

@@ -19,6 +19,7 @@ from axhw.synth.liberty.function import BooleanFunction
 from axhw.synth.liberty.interpolation import hat_weights, interpolate
 from axhw.synth.liberty.library import Cell, CellLibrary, FloatArray, Pin, Table
 
+_POINTS = 4
 _SAMPLES = 15
 _SLEWS_OF_INVERTER = (1 / 3, 12.0)
 _LOADS_OF_INVERTER = (0.75, 30.0)
@@ -83,13 +84,14 @@ class FitError:
     max_pct: float
 
 
-def fit_library(library: CellLibrary, *, fit_range: FitRange | None = None, points: int = 4) -> CellLibrary:
+def fit_library(library: CellLibrary, *, fit_range: FitRange | None = None, points: int = _POINTS) -> CellLibrary:
     """A copy of `library` with every table fitted on `points` x `points` entries.
 
     Delays and transitions are fitted for least relative error, energies and constraints for least
     absolute error. Areas, capacitances, leakage and functions stay as they are. Kept are gates,
     constants and flip-flops that may be used; latches, tri-state, fill and ``dont_use`` cells, and all
-    constraints but setup, hold, recovery and removal, are left out. `sha256` stays that of the original.
+    constraints but setup, hold, recovery and removal, are left out. `sha256` stays that of the original. The name
+    ends in ``_fit``, with other points than 4 in these, too, as fits of one library give different figures.
 
     Raises
     ------
@@ -105,7 +107,8 @@ def fit_library(library: CellLibrary, *, fit_range: FitRange | None = None, poin
         if _useful(cell):
             pins = {name: _fit_pin(pin, chosen, drive, points) for name, pin in cell.pins.items()}
             cells[cell.name] = replace(cell, pins=pins)
-    return replace(library, name=f"{library.name}_fit", cells=cells, skipped={})
+    suffix = "_fit" if points == _POINTS else f"_fit{points}"
+    return replace(library, name=f"{library.name}{suffix}", cells=cells, skipped={})
 
 
 def fit_errors(library: CellLibrary, fitted: CellLibrary, *, fit_range: FitRange | None = None) -> tuple[FitError, ...]:

@@ -71,6 +71,7 @@ def test_a_curved_delay_is_best_where_netlists_are(small: CellLibrary) -> None:
 def test_everything_but_tables_is_kept(small: CellLibrary) -> None:
     fitted = fit_library(small)
     assert fitted.name == "small_fit"
+    assert fit_library(small, points=2).name == "small_fit2"
     for name, cell in fitted.cells.items():
         original = small.cells[name]
         assert (cell.area_um2, cell.leakage_nw, cell.leakage_states) == (
