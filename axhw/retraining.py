@@ -254,9 +254,8 @@ def retrain(
 def _run(start: Start, products: Products, recipe: Recipe, seed: int) -> Mapping[str, Any]:
     """What decides the weights, for the checkpoint and the log."""
     network = start.trained.network
-    digest = hashlib.sha256(repr((start.trained.model, start.data.train.name, recipe, seed)).encode())
-    for name, array in sorted(network.parameters.items()):
-        digest.update(name.encode() + array.tobytes())
+    of = (start.trained.model, network.digest, start.data.training_digest, recipe, seed)
+    digest = hashlib.sha256(repr(of).encode())
     layers = assign(products.tables, graph=folded_graph(network.graph), signed=products.signed)
     for name, given in sorted(layers.items()):
         numbers = given.table_of

@@ -169,7 +169,12 @@ class Store:
         folder = self.root / room
         if not os.path.isdir(folder):
             return []
-        return [path.name for path in sorted(folder.iterdir(), key=lambda path: (path.stat().st_mtime_ns, path.name))]
+        found = []
+        for path in folder.iterdir():
+            # Somebody may remove a design meanwhile.
+            with contextlib.suppress(FileNotFoundError):
+                found.append((path.stat().st_mtime_ns, path.name))
+        return [name for _, name in sorted(found)]
 
     def find(self, word: str, *, room: str = DESIGNS) -> Entry:
         """The newest design of that name, or the one whose key starts with the word (8 letters or more).

@@ -198,7 +198,7 @@ def _trained(model: str, data: str, out: Path, arguments: Sequence[str], *, seed
     named = [f"--model={model}", f"--data={data}", f"--out={out}", f"--seed={seed}"]
     options = Options.parsed(parser.parse_args([*named, *arguments]), device=device)
     run(options, log=lambda line: click.echo(line, err=True))
-    return out / f"{model}-{Path(data).stem if '/' in data else data}.safetensors"
+    return options.weights
 
 
 @command.command("eval")

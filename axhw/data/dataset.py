@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -17,6 +18,8 @@ from axhw.errors import AxhwError
 
 Pixels: TypeAlias = "npt.NDArray[np.uint8] | npt.NDArray[np.float32]"
 Which: TypeAlias = "slice | npt.NDArray[np.int64]"
+
+_DIGEST_IMAGES = 4096
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -121,6 +124,15 @@ class Dataset:
             raise AxhwError(f"Expected a batch of at least 1 image, found {size}.")
         return (self.batch(start, start + size) for start in range(0, len(self), size))
 
+    @property
+    def digest(self) -> str:
+        """Of all that training sees of the images: pixels, labels, classes and normalisation."""
+        about = (self.classes, self.normalization, self.pixels.dtype.str, self.image_shape)
+        digest = hashlib.sha256(repr(about).encode() + self.labels.astype("<i8").tobytes())
+        for start in range(0, len(self), _DIGEST_IMAGES):
+            digest.update(np.ascontiguousarray(self.stored(slice(start, start + _DIGEST_IMAGES))).tobytes())
+        return digest.hexdigest()
+
     def limited(self, images: int, *, seed: int = 0) -> Dataset:
         """The first images of a seeded shuffle, which `split` then says; this set itself where it has no more.
 
@@ -172,6 +184,12 @@ class Splits:
                 )
             if part.classes != self.train.classes:
                 raise AxhwError(f"Expected the same classes in all splits of {self.train.name}, found others.")
+
+    @property
+    def training_digest(self) -> str:
+        """Of what decides the weights of a training: the images to fit on and those to choose an epoch on."""
+        parts = (self.train.digest, self.validation.digest, self.augmentation)
+        return hashlib.sha256(repr(parts).encode()).hexdigest()
 
     def normalized(self, normalization: Normalization) -> Splits:
         """The same images for a network that was trained with another normalisation."""

@@ -53,6 +53,8 @@ class _Mac(_Measured):
         """One product, added to a sum."""
         return ActionCost(**self.cost)
 '''
+# Names of designs may be keywords, and differ in case alone.
+_PREFIX = "Axhw_"
 _BASES = {"multiply": "_Multiplier", "mac": "_Mac"}
 
 
@@ -66,7 +68,6 @@ def export_hwcomponents(records: Sequence[DesignRecord], folder: Path) -> list[P
 
 
 def _model(component: Component) -> str:
-    class_name = "".join(part.capitalize() for part in component.name.split("_"))
     figures = {
         "energy": component.energy_j,
         "latency": component.latency_s,
@@ -74,7 +75,7 @@ def _model(component: Component) -> str:
     }
     cost = ", ".join(f"{name!r}: {value:.12g}" for name, value in figures.items())
     return (
-        f"class {class_name}({_BASES[component.action]}):\n"
+        f"class {_PREFIX}{component.name}({_BASES[component.action]}):\n"
         f"    {component.description!r}\n\n"
         f"    component_name = {component.name!r}\n"
         f"    measured_area = {component.area_m2:.12g}\n"

@@ -170,7 +170,7 @@ def _csv_matrix(path: Path, signed: bool) -> Values:
         raise AxhwError(f"Expected a matrix of integers as CSV in {path.name}, found other text.") from None
     if not all(dtype.kind in "iu" for dtype in frame.dtypes):
         row, column = next(
-            (int(np.flatnonzero(frame[name].isna())[0]) if frame[name].isna().any() else 0, number)
+            (int(np.flatnonzero(~np.array([_is_whole(cell) for cell in frame[name]]))[0]), number)
             for number, name in enumerate(frame.columns)
             if frame[name].dtype.kind not in "iu"
         )
@@ -179,6 +179,14 @@ def _csv_matrix(path: Path, signed: bool) -> Values:
             f"Expected a matrix of integers in {path.name}, found {found} in row {row + 1}, column {column + 1}."
         )
     return np.asarray(frame.to_numpy(np.int64))
+
+
+def _is_whole(cell: object) -> bool:
+    """Whether a cell of a column with other cells holds an integer; pandas makes numbers or text of all of them."""
+    try:
+        return float(str(cell)).is_integer()
+    except ValueError:
+        return False
 
 
 def _width_of(values: Values, name: str) -> int:

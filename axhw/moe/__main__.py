@@ -27,15 +27,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--out", type=Path, required=True, help="folder: weights go to retrained/ in it")
     parsed = parser.parse_args(arguments)
-    cells = [
-        Cell(network=network, circuit=circuit, recipe=recipe, seed=seed)
-        for recipe in parsed.recipe or RECIPES
-        for seed in parsed.seed or [0]
-        for network in parsed.model
-        for circuit in parsed.multiplier
-    ]
 
     def work() -> int:
+        cells = [
+            Cell(network=network, circuit=circuit, recipe=recipe, seed=seed)
+            for recipe in parsed.recipe or RECIPES
+            for seed in parsed.seed or [0]
+            for network in parsed.model
+            for circuit in parsed.multiplier
+        ]
         retrain_cells(
             cells,
             data=parsed.data,

@@ -56,7 +56,7 @@ class Cell:
     Raises
     ------
     AxhwError
-        For another recipe.
+        For another recipe and seeds below 0.
     """
 
     network: str
@@ -67,6 +67,8 @@ class Cell:
     def __post_init__(self) -> None:
         if self.recipe not in RECIPES:
             raise AxhwError(f"Expected a recipe out of {', '.join(RECIPES)}, found {self.recipe!r}.")
+        if self.seed < 0:
+            raise AxhwError(f"Expected a seed of at least 0, found {self.seed}.")
 
     @property
     def stem(self) -> str:

@@ -10,18 +10,18 @@ import numpy as np
 
 from axhw.evaluation import COMPENSATION_IMAGES, Bench, eight_bit_table
 from axhw.flow import Flow
-from axhw.hdl.families.evoapprox import EvoApproxSpec
+from axhw.hdl.families.evoapprox import EXACT_CIRCUIT, EvoApproxSpec
 from axhw.hdl.spec import MultiplierSpec
 from axhw.lookup import NamedMultiplier
 from axhw.moe.choices import RoutedRun, routed_run
 from axhw.moe.comparator import comparator_cost
 from axhw.moe.cost import inference_cost
-from axhw.moe.normalized_cost import EXACT_CIRCUIT, measured_ratio, normalized_cost, published_ratio
+from axhw.moe.normalized_cost import measured_ratio, normalized_cost, published_ratio
 from axhw.moe.rows import ExpertRows
 from axhw.nn.assignment import approximated_layers
 from axhw.nn.compensation import Compensation, compensated
 from axhw.nn.graph import Graph
-from axhw.nn.zoo.moe import parse_mixture
+from axhw.nn.zoo.moe import dense_name, topology
 from axhw.nn.zoo.names import build_graph
 from axhw.record import DesignRecord
 from axhw.sim.product_table import ProductTable
@@ -56,18 +56,6 @@ class Prices:
     def exact_fj(self) -> float:
         """Energy of an exact multiplication."""
         return self.exact.circuit_cost.energy_fj
-
-
-def dense_name(network: str) -> str:
-    """The network that one with experts was made of; itself for all others."""
-    found = parse_mixture(network)
-    return network if found is None else found[0]
-
-
-def topology(network: str) -> str:
-    """``dense``, ``hard``, ``soft`` or ``cluster``."""
-    found = parse_mixture(network)
-    return "dense" if found is None else found[1].topology
 
 
 def dense_graph(graph: Graph) -> Graph:

@@ -13,14 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from axhw.errors import AxhwError
-from axhw.hdl.families.evoapprox import CIRCUITS, RELEASE
+from axhw.hdl.families.evoapprox import CIRCUITS, EXACT_CIRCUIT, RELEASE
 from axhw.moe.rows import ExpertRows
 from axhw.nn.assignment import approximated_layers
 from axhw.nn.graph import Graph
 from axhw.record import DesignRecord
-
-EXACT_CIRCUIT = "mul8s_1KV6"
-"""The exact circuit that published powers are relative to."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -59,6 +60,14 @@ class Network:
         for name in self.ranges:
             if name not in self.graph.shapes:
                 raise AxhwError(f"Expected ranges of tensors of {self.graph.name}, found one of {name!r}.")
+
+    @property
+    def digest(self) -> str:
+        """Of all parameters and ranges."""
+        digest = hashlib.sha256(repr(sorted(self.ranges.items())).encode())
+        for name, array in sorted(self.parameters.items()):
+            digest.update(name.encode() + array.tobytes())
+        return digest.hexdigest()[:16]
 
     def layer_parameters(self, node: str, dtype: npt.DTypeLike | None = None) -> dict[str, Reals]:
         """Parameters of a node under their local names, in their own dtype or another."""

@@ -28,7 +28,7 @@ class Progress:
     run : mapping
         All that decides the result, as JSON values: model, data, recipes, seed.
     stage : str
-        ``real`` or ``quantized``.
+        ``dense``, ``real`` or ``quantized``.
     epochs : int
         Finished in this stage.
     position : float

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from axhw.errors import AxhwError
+from axhw.nn.weights_file import SUFFIX
 from axhw.train.recipe import Plan, Recipe, plan_for
 
 
@@ -54,6 +55,16 @@ class Options:
             raise AxhwError(f"Expected a time limit above 0 seconds, found {self.time_limit_seconds}.")
         if self.compact and not self.signed:
             raise AxhwError("Expected signed codes to store weights as int8 codes, found unsigned ones.")
+
+    @property
+    def data_name(self) -> str:
+        """The data set without the folder that it lies in."""
+        return Path(self.data).stem if "/" in self.data else self.data
+
+    @property
+    def weights(self) -> Path:
+        """The file of the weights; log and checkpoint are beside it."""
+        return self.out / f"{self.model}-{self.data_name}{SUFFIX}"
 
     @classmethod
     def parsed(cls, parsed: argparse.Namespace, *, device: str) -> Options:

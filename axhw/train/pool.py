@@ -7,19 +7,23 @@ Multi-Process Service (``nvidia-cuda-mps-control -d``) their kernels run side by
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import IO
 
 from axhw.errors import AxhwError
 from axhw.files import output_folder
 
 _ATTEMPTS = 2
+_BAD_INPUT = 2
 _POLL_S = 0.2
 
 
@@ -51,7 +55,7 @@ class Outcome:
     done : tuple of str
         Ended well.
     failed : tuple of str
-        Failed, and failed again.
+        Failed, most of them twice.
     left : tuple of str
         Not begun, for want of time or of a job that failed.
     """
@@ -94,7 +98,9 @@ class Pool:
             )
 
     def run(self, jobs: Sequence[Job], *, log: Callable[[str], None] = lambda line: None) -> Outcome:
-        """Run jobs, the first ones first; one that fails is tried again behind all others.
+        """Run jobs, the first ones first; one that fails is tried again behind all others, if its input is not bad.
+
+        An interrupt or a signal to terminate stops the jobs, too.
 
         Raises
         ------
@@ -107,36 +113,40 @@ class Pool:
         waiting, running = list(jobs), dict[str, _Running]()
         done, failed, attempts = list[str](), list[str](), Counter[str]()
         try:
-            while True:
-                for name, process in list(running.items()):
-                    if (code := process.process.poll()) is None:
-                        continue
-                    del running[name]
-                    process.log.close()
-                    log(f"{name}: {'done' if code == 0 else f'ended with {code}'} after {process.seconds:.0f} s")
-                    if code == 0:
-                        done.append(name)
-                    elif attempts[name] < _ATTEMPTS:
-                        waiting.append(process.job)
-                    else:
-                        failed.append(name)
-                ready = [job for job in waiting if set(job.after) <= set(done)]
-                in_time = self.seconds is None or time.monotonic() - begun < self.seconds
-                while ready and in_time and (device := self._free(running)) is not None:
-                    job = ready.pop(0)
-                    waiting.remove(job)
-                    attempts[job.name] += 1
-                    running[job.name] = self._begin(job, device)
-                if not running:
-                    break
-                time.sleep(_POLL_S)
+            with _terminable():
+                while True:
+                    for name, process in list(running.items()):
+                        if (code := process.process.poll()) is None:
+                            continue
+                        del running[name]
+                        process.log.close()
+                        log(f"{name}: {'done' if code == 0 else f'ended with {code}'} after {process.seconds:.0f} s")
+                        if code == 0:
+                            done.append(name)
+                        elif attempts[name] < _ATTEMPTS and code != _BAD_INPUT:
+                            waiting.append(process.job)
+                        else:
+                            failed.append(name)
+                    ready = [job for job in waiting if set(job.after) <= set(done)]
+                    in_time = self.seconds is None or time.monotonic() - begun < self.seconds
+                    while ready and in_time and (device := self._free(running)) is not None:
+                        job = ready.pop(0)
+                        waiting.remove(job)
+                        attempts[job.name] += 1
+                        running[job.name] = self._begin(job, device)
+                    if not running:
+                        break
+                    time.sleep(_POLL_S)
         finally:
             for process in running.values():
                 process.process.terminate()
             for process in running.values():
                 process.process.wait()
                 process.log.close()
-        return Outcome(done=tuple(done), failed=tuple(failed), left=tuple(job.name for job in waiting))
+        # What failed and could not be tried again for want of time has failed.
+        failed += [job.name for job in waiting if attempts[job.name]]
+        left = tuple(job.name for job in waiting if not attempts[job.name])
+        return Outcome(done=tuple(done), failed=tuple(failed), left=left)
 
     def _free(self, running: Mapping[str, _Running]) -> str | None:
         """The device with the fewest jobs; None if all are full."""
@@ -179,3 +189,22 @@ def _check(jobs: Sequence[Job]) -> None:
         if missing := sorted(set(job.after) - known):
             raise AxhwError(f"Expected {', '.join(missing)} before {job.name}, which needs it, found it nowhere there.")
         known.add(job.name)
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """A signal to terminate ends the block as an interrupt does, instead of the process at once."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    try:
+        before = signal.signal(signal.SIGTERM, interrupt)
+    except ValueError:
+        # Only the main thread takes signals.
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -46,14 +46,12 @@ def run(options: Options, *, log: Callable[[str], None]) -> TrainedNetwork:
     if found is not None:
         dense = build_graph(found[0], input_shape=graph.input_shape, classes=graph.classes)
     start = None if options.start is None else _start(options.start, graph if dense is None else dense)
-    data = options.data if "/" not in options.data else Path(options.data).stem
-    stem = f"{options.model}-{data}"
-    path = options.out / f"{stem}{SUFFIX}"
-    checkpoint = options.out / f"{stem}.checkpoint{SUFFIX}"
+    path = options.weights
+    checkpoint = path.with_suffix(f".checkpoint{SUFFIX}")
     settings = {
         "model": options.model,
         "data": splits.train.name,
-        "images": len(splits.train),
+        "images": splits.training_digest,
         "plan": asdict(options.plan),
         "seed": options.seed,
         "signed": options.signed,
@@ -64,7 +62,7 @@ def run(options: Options, *, log: Callable[[str], None]) -> TrainedNetwork:
     if finished(path, mark, checkpoint=checkpoint):
         log(f"{path} is there already, of the same training")
         return read_weights(path)
-    folder = output_folder(options.out)
+    output_folder(options.out)
     lines: list[str] = []
 
     def write(line: str) -> None:
@@ -94,10 +92,10 @@ def run(options: Options, *, log: Callable[[str], None]) -> TrainedNetwork:
     if options.start is not None:
         write(f"start: {options.start.name}, sha256 {_sha256(options.start)}")
     network = session.train(graph, options.plan, dense=dense, start=start)
-    trained = TrainedNetwork(network=network, model=options.model, data=data)
+    trained = TrainedNetwork(network=network, model=options.model, data=options.data_name)
     write_weights(path, trained, folded=True, compact=options.compact)
     write(f"weights sha256: {_sha256(path)}")
-    _write_log(folder / f"{stem}.log", lines)
+    _write_log(path.with_suffix(".log"), lines)
     checkpoint.unlink(missing_ok=True)
     return trained
 
@@ -130,7 +128,4 @@ def _sha256(path: Path) -> str:
 
 def _write_log(path: Path, lines: list[str]) -> None:
     with replacing(path) as draft:
-        try:
-            draft.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise AxhwError(f"Expected to write {path}, found: {error.strerror}.") from error
+        draft.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -15,11 +15,12 @@ from axhw.nn.zoo.names import build_graph
 
 FLOATS = st.floats(-20, 20)
 ERRORS = st.floats(0.1, 5)
+IMAGES = 1000
 
 
 def rows(layer: str, losses: list[float], errors: list[float]) -> list[dict[str, Any]]:
     return [
-        {"layer": layer, "expert": expert, "loss_pct": loss, "standard_error_pct": error}
+        {"layer": layer, "expert": expert, "loss_pct": loss, "standard_error_pct": error, "images": IMAGES}
         for expert, (loss, error) in enumerate(zip(losses, errors))
     ]
 
@@ -43,15 +44,24 @@ def test_heterogeneity_over_layers() -> None:
         [
             *rows("conv1", [0.0, 8.0], [1.0, 1.0]),
             *rows("conv2", [1.0, 1.0, 1.0], [0.5, 0.5, 0.5]),
-            *rows("conv3", [3.0, 0.0], [0.7, 0.0]),
+            *(row | {"images": 0, "loss_pct": None} for row in rows("conv3", [0.0, 0.0], [0.0, 0.0])),
         ]
     )
     assert (found["layers"], found["layers_differing"], found["freedom"]) == (2, 1, 3)
     assert found["q"] == pytest.approx(32)
     assert found["p"] == pytest.approx(chi2.sf(32, 3))
     assert found["spread_pct"] == pytest.approx(np.mean([8 / np.sqrt(2), 0]))
-    nothing = heterogeneity(rows("conv1", [0.0, 0.0], [0.0, 0.0]))
+    (alone, _) = rows("conv1", [0.0, 0.0], [0.0, 0.0])
+    nothing = heterogeneity([alone])
     assert (nothing["p"], nothing["spread_pct"], nothing["layers"]) == (None, None, 0)
+
+
+def test_experts_that_harm_no_image_count() -> None:
+    """Their errors are those of half an image of 1,000: 0.05 points."""
+    found = heterogeneity(rows("conv1", [0.0, 20.0], [0.0, 1.0]))
+    assert (found["layers"], found["layers_differing"]) == (1, 1)
+    assert found["q"] == pytest.approx(20**2 / (1 + 0.05**2))
+    assert found["mean_standard_error_pct"] == pytest.approx((0.05 + 1) / 2)
 
 
 def test_chance_alone_is_seldom_called_a_difference() -> None:

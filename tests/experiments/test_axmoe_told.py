@@ -165,7 +165,9 @@ def test_what_comes_along_is_of_the_plan() -> None:
     assert {cell.network for cell in found} <= set(FULL.networks)
     assert {cell.circuit for cell in found} <= set(FULL.circuits)
     assert all(accuracies.images == 10_000 for accuracies in found.values())
-    # The cells of a network have one start.
-    for network in {cell.network for cell in found}:
-        assert len({each.exact_accuracy for cell, each in found.items() if cell.network == network}) == 1
+    # The cells of a network and a recipe have one start.
+    starts: dict[tuple[str, str], set[float]] = {}
+    for cell, accuracies in found.items():
+        starts.setdefault((cell.network, cell.recipe), set()).add(accuracies.exact_accuracy)
+    assert all(len(each) == 1 for each in starts.values())
     assert told.table_text(found) == Path(told.__file__).with_name("told.csv").read_text(encoding="utf-8")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from axhw.experiments.axmoe.plan import FULL
-from axhw.experiments.axmoe.trainings import Trainings, main
+from axhw.experiments.axmoe.trainings import Trainings, devices_of, main
 from axhw.train.pool import Job
 
 
@@ -77,5 +79,25 @@ def test_cells_are_trained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert (tmp_path / "retrained" / "ours" / "digits_cnn_hard2" / "mul8s_1L2N-seed0.json").exists()
     assert main([*command, "--seconds", "0"]) == 1
     assert "1 left: the same command goes on with them" in capsys.readouterr().out
-    assert main([*command, "--network", "resnet99"]) == 2
-    assert "Expected networks out of digits_cnn, " in capsys.readouterr().err
+    for bad, message in (
+        (("--network", "resnet99"), "Expected networks out of digits_cnn, "),
+        (("--at-once", "0"), "Expected devices and at least 1 job at once, found 1 and 0."),
+        (("--epochs", "0"), "Expected more than 0 seconds for a network and at least 1 epoch, found 300 and 0."),
+    ):
+        assert main([*command, *bad]) == 2
+        assert message in capsys.readouterr().err
+
+
+def test_only_the_gpus_that_may_be_seen_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert devices_of("cpu") == ("",)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,3")
+    assert devices_of("cuda") == ("2", "3")
+
+
+def test_little_more_than_pytorch_is_needed() -> None:
+    """None of these may be imported on a machine that only trains."""
+    code = "import sys\nfor name in ('numba', 'scipy', 'pandas', 'matplotlib', 'yaml', 'rich', 'click'):\n"
+    code += (
+        "    sys.modules[name] = None\nimport axhw.experiments.axmoe.trainings, axhw.train.__main__, axhw.moe.__main__"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

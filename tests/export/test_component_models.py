@@ -102,14 +102,14 @@ def test_hwcomponents_models_in_si_units(records: list[DesignRecord], models: di
 
 
 def test_class_names(models: dict[str, Any]) -> None:
-    assert [model.__name__ for model in models.values()] == ["Exact4s", "Exact4sReg", "Exact4sMac64"]
+    assert [model.__name__ for model in models.values()] == ["Axhw_exact4s", "Axhw_exact4s_reg", "Axhw_exact4s_mac64"]
 
 
 def test_designs_of_one_name_are_told_apart(records: list[DesignRecord], tmp_path: Path) -> None:
     first = records[0]
     (path,) = export_designs([first, first], tmp_path, format="hwcomponents")
     names = [node.name for node in ast.parse(path.read_text()).body if isinstance(node, ast.ClassDef)]
-    assert names[-2:] == [f"Exact4s{first.key[:8].capitalize()}"] * 2
+    assert names[-2:] == [f"Axhw_exact4s_{first.key[:8]}"] * 2
     assert [component.name for component in components([first, records[1]])] == ["exact4s", "exact4s_reg"]
 
 

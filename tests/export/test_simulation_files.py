@@ -219,7 +219,7 @@ def test_a_library_in_two_files(tmp_path: Path) -> None:
         find_libraries([made], paths[:1])
 
 
-def test_another_netlist_in_the_store(record: DesignRecord, tmp_path: Path) -> None:
+def test_another_netlist_in_the_store(record: DesignRecord, seal: Callable[[Path], None], tmp_path: Path) -> None:
     folder = tmp_path / "record"
     shutil.copytree(record.folder, folder)
     text = (folder / "netlist.v").read_text()
@@ -227,6 +227,9 @@ def test_another_netlist_in_the_store(record: DesignRecord, tmp_path: Path) -> N
     assert first is not None
     (folder / "netlist.v").write_text(text.replace(first.group(), ""))
     damaged = dataclasses.replace(record, folder=folder)
+    with pytest.raises(AxhwError, match=r"^Expected netlist.v of exact4s in .*, found other bytes than SHA256"):
+        export_designs([damaged], tmp_path / "out", format="sdf")
+    seal(folder)
     with pytest.raises(AxhwError, match=r"^Expected the Verilog of exact4s to hold the instances of its netlist"):
         export_designs([damaged], tmp_path / "out", format="sdf")
 

@@ -106,7 +106,7 @@ def test_a_signed_bare_array_needs_its_index_origin(tmp_path: Path) -> None:
          "Expected 16-bit or 32-bit words for all pairs of operands in t.bin, such as 131072 bytes for 8 "
          "bits, found 3 bytes."),
         ("t.csv", b"1,2\n3", "Expected a matrix of integers in t.csv, found 'nan' in row 2, column 2."),
-        ("t.csv", b"1,2\n3,x", "Expected a matrix of integers in t.csv, found '2' in row 1, column 2."),
+        ("t.csv", b"1,2\n3,x", "Expected a matrix of integers in t.csv, found 'x' in row 2, column 2."),
         ("t.csv", b"1,2,3\n4,5,6\n7,8,9", "Expected a square table with a power of two rows in t.csv, found shape .*"),
         ("t.csv", b"", "Expected a matrix of integers as CSV in t.csv, found other text."),
         ("t.csv", b"a,b,c\n1,2,3", "Expected the columns a, b, product, exact in t, found a, b, c."),

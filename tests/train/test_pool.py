@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -24,6 +27,8 @@ if name.startswith("once"):
     if not tried.exists():
         tried.touch()
         sys.exit("the first time")
+if name == "usage":
+    sys.exit(2)
 if name.startswith("bad"):
     sys.exit("always")
 if name == "endless":
@@ -95,6 +100,44 @@ def test_an_interrupt_stops_what_runs() -> None:
     with pytest.raises(KeyboardInterrupt):
         pool().run(jobs, log=interrupt)
     assert not Path("endless").exists()
+
+
+STOPPED = """
+import os, signal, sys
+from pathlib import Path
+from axhw.train.pool import Job, Pool
+
+def stop(line):
+    os.kill(os.getpid(), signal.SIGTERM)
+
+jobs = [Job(name=name, arguments=("worker", name)) for name in ("endless", "once-first")]
+try:
+    Pool(devices=("0",), at_once=2, logs=Path("logs")).run(jobs, log=stop)
+except KeyboardInterrupt:
+    print("stopped")
+"""
+
+
+def test_a_signal_to_terminate_stops_what_runs(tmp_path: Path) -> None:
+    repository = Path(__file__).parents[2]
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{repository}"}
+    # It ends only if the endless job is stopped, too: that has the same standard output.
+    ended = subprocess.run([sys.executable, "-c", STOPPED], env=environment, capture_output=True, text=True, check=True)
+    assert ended.stdout == "stopped\n"
+    assert not Path("endless").exists()
+
+
+def test_bad_input_is_not_tried_again() -> None:
+    lines: list[str] = []
+    outcome = pool().run([job("usage")], log=lines.append)
+    assert outcome == Outcome(done=(), failed=("usage",), left=())
+    assert len(lines) == 1
+
+
+def test_what_failed_has_failed_where_time_is_over() -> None:
+    """The first attempt takes longer than there is: nothing is begun a second time."""
+    outcome = pool(seconds=0.05).run([job("bad"), job("needs", "bad")])
+    assert outcome == Outcome(done=(), failed=("bad",), left=("needs",))
 
 
 @pytest.mark.parametrize(

@@ -96,11 +96,13 @@ class Searching:
                 progress=lambda done, total, what: self.progress(done, total, f"{name}, {what}"),
             )
             named = {"network": subject.name, "compensation": compensation or "none"}
-            folder, rows = output_folder(self.out / FOLDER), []
+            # Named by the digest of the settings: another search replaces none of them.
+            folder = output_folder(self.out / FOLDER / self.parts.file(name, budget, suffix="").name)
+            rows = []
             for number, point in enumerate(fronts.points):
-                file = folder / f"{name}-{point.sharing}-{number:02d}.json"
+                file = folder / f"{point.sharing}-{number:02d}.json"
                 workbench.assignment(point.choice).save(file)
-                rows.append({**named, **point.row(), "assignment": f"{FOLDER}/{file.name}"})
+                rows.append({**named, **point.row(), "assignment": file.relative_to(self.out).as_posix()})
             volumes = [
                 {**named, "sharing": sharing, "hypervolume": volume} for sharing, volume in fronts.hypervolumes.items()
             ]

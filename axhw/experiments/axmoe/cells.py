@@ -11,15 +11,16 @@ from axhw.data.dataset import Splits
 from axhw.errors import AxhwError
 from axhw.evaluation import COMPENSATION_IMAGES, eight_bit_table
 from axhw.experiments.axmoe.gates import AGREEMENT, agreement_columns
-from axhw.experiments.axmoe.subjects import Subject, parameters_digest, retrained_network
+from axhw.experiments.axmoe.subjects import Subject, retrained_network
 from axhw.experiments.axmoe.told import shipped_accuracies
 from axhw.experiments.parts import Parts
+from axhw.hdl.families.evoapprox import EXACT_CIRCUIT
 from axhw.moe.cells import RECIPES, RETRAINED, Cell
-from axhw.moe.evaluation import Prices, circuit_name, cost_columns, dense_name, topology
-from axhw.moe.normalized_cost import EXACT_CIRCUIT
+from axhw.moe.evaluation import Prices, circuit_name, cost_columns
 from axhw.moe.rows import ExpertRows
 from axhw.nn.compensation import COMPENSATIONS, compensated
 from axhw.nn.network import Network
+from axhw.nn.zoo.moe import dense_name, topology
 from axhw.nn.zoo.names import build_graph
 from axhw.record import DesignRecord
 from axhw.retraining import Accuracies
@@ -207,7 +208,7 @@ class Table:
         found: dict[str, float | None] = {}
         for recipe in RECIPES:
             cell = Cell(network=subject.name, circuit=circuit, recipe=recipe, seed=seed)
-            network = retrained_network(cell, out=self.out, data=self.data)
+            network = retrained_network(cell, subject, out=self.out, data=self.data)
             column = retrained_column(recipe)
             told = self._told(cell, subject.bench.data)
             if told is not None and told.exact_accuracy != subject.accuracy(subject.exact):
@@ -220,7 +221,7 @@ class Table:
             found[column] = None if told is None else told.accuracy_after
             found[start_column(recipe)] = None if told is None else told.exact_accuracy
             if network is not None:
-                settings = self._settings(subject, table) | {"retrained": parameters_digest(network)}
+                settings = self._settings(subject, table) | {"retrained": network.digest}
                 name = f"retrained-{recipe}-{subject.name}-{cell.stem}"
 
                 def make(network: Network = network) -> float:

@@ -28,6 +28,7 @@ from axhw.search.evaluator import Evaluator
 Row = Mapping[str, Any]
 
 _MEMORY_MB = 768.0
+_LEAST_CHANGE = 0.5
 
 
 def expert_rows(
@@ -76,22 +77,22 @@ def heterogeneity(rows: Sequence[Row]) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``q``, ``freedom``, ``p``; ``layers`` and how many of them differ at 5 % (``layers_differing``); the weighted
-        standard deviation of losses between the experts of a layer, and their mean standard error, in points.
+        ``q``, ``freedom``, ``p``; ``layers`` and how many of them differ at 5 % (``layers_differing``); the standard
+        deviation of losses between the experts of a layer, and their mean standard error, in points.
     """
     total, freedom, layers, differing = 0.0, 0, 0, 0
     spread: list[float] = []
     for layer in dict.fromkeys(row["layer"] for row in rows):
-        own = [row for row in rows if row["layer"] == layer and row["standard_error_pct"] > 0]
+        own = [row for row in rows if row["layer"] == layer and row["images"] > 0]
         if len(own) < 2:
             continue
-        losses, errors = (np.array([row[name] for row in own]) for name in ("loss_pct", "standard_error_pct"))
+        losses, errors = np.array([row["loss_pct"] for row in own]), np.array([_error(row) for row in own])
         q = cochran_q(losses, errors)
         layers += 1
         differing += bool(chi2.sf(q, len(own) - 1) < 0.05)
         total, freedom = total + q, freedom + len(own) - 1
         spread.append(float(losses.std(ddof=1)))
-    known = [float(row["standard_error_pct"]) for row in rows if row["standard_error_pct"] > 0]
+    known = [_error(row) for row in rows if row["images"] > 0]
     return {
         "q": total,
         "freedom": freedom,
@@ -101,6 +102,11 @@ def heterogeneity(rows: Sequence[Row]) -> dict[str, Any]:
         "spread_pct": float(np.mean(spread)) if spread else None,
         "mean_standard_error_pct": float(np.mean(known)) if known else None,
     }
+
+
+def _error(row: Row) -> float:
+    """Standard error of a loss in points; half an image at least, as one that changes none is not known exactly."""
+    return max(float(row["standard_error_pct"]), 100 * _LEAST_CHANGE / float(row["images"]))
 
 
 def cochran_q(losses: npt.NDArray[np.float64], errors: npt.NDArray[np.float64]) -> float:

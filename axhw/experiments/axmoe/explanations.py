@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from axhw.experiments.axmoe.cells import compensated_column
-from axhw.experiments.axmoe.claims import LOST_PCT, recovered, short, whole
-from axhw.moe.normalized_cost import EXACT_CIRCUIT
+from axhw.experiments.axmoe.claims import LOST_PCT, loss, recovered, short, whole
+from axhw.hdl.families.evoapprox import EXACT_CIRCUIT
 from axhw.moe.search import SHARINGS
 from axhw.report.axmoe import draw_energies, draw_experts, draw_sharings
 from axhw.report.study import Block, Picture, Table
@@ -44,7 +44,7 @@ def bias_blocks(document: Mapping[str, Any]) -> list[Block]:
     lines = []
     for circuit in document["circuits"]:
         own = [row for row in rows if row["circuit"] == circuit["circuit"] and row["network"] not in document["told"]]
-        lost = [row for row in own if 100 * (row["int8_accuracy"] - row["accuracy"]) > LOST_PCT]
+        lost = [row for row in own if loss(row) > LOST_PCT]
         shares = [
             f"{whole(100 * float(np.median([recovered(row, compensated_column(method)) for row in lost])))} %"
             if lost
@@ -58,7 +58,7 @@ def bias_blocks(document: Mapping[str, Any]) -> list[Block]:
                 f"{circuit['saving_pct']:.1f}",
                 f"{circuit['bias']:+.2f}",
                 f"{circuit['standard_deviation']:.1f}",
-                f"{np.mean([100 * (row['int8_accuracy'] - row['accuracy']) for row in own]):.2f}" if own else "",
+                f"{np.mean([loss(row) for row in own]):.2f}" if own else "",
                 len(lost),
                 *shares,
             )
@@ -327,7 +327,7 @@ def _clock_sentence(document: Mapping[str, Any]) -> str:
     return (
         f"Clock pins are {100 * exact['clock_share']:.0f} % of what an exact PE spends on a product, and the adder and "
         "registers are the same with any multiplier: that is why arrays save less than normalised costs, which count "
-        f"multipliers alone, let expect: {'; '.join(words)}."
+        f"multipliers alone, let expect{': ' + '; '.join(words) if words else ''}."
     )
 
 

@@ -9,11 +9,10 @@ from axhw.characterize import characterize
 from axhw.experiments.axmoe.plan import ArraySide
 from axhw.experiments.axmoe.subjects import Subject
 from axhw.flow import Flow
-from axhw.hdl.families.evoapprox import EvoApproxSpec
+from axhw.hdl.families.evoapprox import EXACT_CIRCUIT, EvoApproxSpec
 from axhw.hdl.pe.systolic import SystolicSpec
 from axhw.moe.arrays import Array
 from axhw.moe.hardware import HardwareCost, hardware_cost
-from axhw.moe.normalized_cost import EXACT_CIRCUIT
 from axhw.moe.rows import ExpertRows
 from axhw.nn.graph import Graph
 

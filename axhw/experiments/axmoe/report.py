@@ -21,8 +21,8 @@ from axhw.experiments.axmoe.explanations import (
     sharing_blocks,
 )
 from axhw.experiments.results import Document, Report, claims_blocks, made_by, tables_named
+from axhw.hdl.families.evoapprox import EXACT_CIRCUIT
 from axhw.moe.cells import RECIPES
-from axhw.moe.normalized_cost import EXACT_CIRCUIT
 from axhw.report.axmoe import draw_accuracies, draw_pareto
 from axhw.report.study import Block, Picture, Table
 
@@ -111,7 +111,8 @@ def _accuracies(document: Document) -> list[Block]:
     columns |= {compensated_column("affine"): "biases and scales compensated"}
     columns |= {retrained_column(recipe): f"retrained ({recipe})" for recipe in RECIPES}
     return [
-        "Accuracy in % as is, and after retraining with the recipe that is better on these images (first seed).",
+        "Accuracy in % as is, and after retraining with the recipe that is better on these images (first seed), of the "
+        "recipes that began with the network that is run as is.",
         Table(heads=("network", *map(short, circuits)), rows=lines, left=1),
         Picture(
             stem=f"{NAME}-pareto",

@@ -20,12 +20,12 @@ from axhw.experiments.axmoe.hardware import arrays_of, hardware_rows
 from axhw.experiments.axmoe.plan import Plan
 from axhw.experiments.axmoe.subjects import Subject
 from axhw.experiments.setup import Setup
-from axhw.hdl.families.evoapprox import EvoApproxSpec
+from axhw.hdl.families.evoapprox import EXACT_CIRCUIT, EvoApproxSpec
 from axhw.lookup import NamedMultiplier
 from axhw.moe.arrays import Array
 from axhw.moe.cells import RECIPES
 from axhw.moe.evaluation import Prices, circuit_name, error_columns
-from axhw.moe.normalized_cost import EXACT_CIRCUIT, measured_ratio, published_ratio
+from axhw.moe.normalized_cost import measured_ratio, published_ratio
 from axhw.record import DesignRecord
 from axhw.search.palette import Palette
 
@@ -128,7 +128,7 @@ class Experiment(Setup):
             "hardware",
             {
                 "networks": {subject.name: subject.digest for subject in subjects},
-                "arrays": {name: [array.name, array.library_sha256, array.clock_fj] for name, array in arrays.items()},
+                "arrays": {name: repr(array) for name, array in arrays.items()},
                 "images": plan.arrays.images,
                 "test_images": len(subjects[0].bench.data.test),
             },

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
@@ -12,12 +11,12 @@ from axhw.data.dataset import Splits
 from axhw.evaluation import Bench
 from axhw.moe.cells import RETRAINED, Cell, trained_network
 from axhw.moe.choices import RoutedRun, routed_run
-from axhw.moe.evaluation import dense_name, topology
 from axhw.nn.assignment import Tables, approximated_layers
 from axhw.nn.graph import Graph
 from axhw.nn.network import Network
 from axhw.nn.quantized import QuantizedNetwork
-from axhw.nn.weights_file import read_weights
+from axhw.nn.weights_file import load_shipped, read_weights
+from axhw.nn.zoo.moe import dense_name, topology
 from axhw.sim.product_table import ProductTable
 
 
@@ -67,7 +66,7 @@ class Subject:
         """Of the weights."""
         network = self.bench.network
         assert isinstance(network, Network)
-        return parameters_digest(network)
+        return network.digest
 
     @cached_property
     def layers(self) -> tuple[str, ...]:
@@ -92,24 +91,21 @@ class Subject:
         return float((run.classes == self.bench.data.test.labels).mean())
 
 
-def parameters_digest(network: Network) -> str:
-    """Of all parameters and ranges."""
-    digest = hashlib.sha256(repr(sorted(network.ranges.items())).encode())
-    for name, array in sorted(network.parameters.items()):
-        digest.update(name.encode() + array.tobytes())
-    return digest.hexdigest()[:16]
+def retrained_network(cell: Cell, subject: Subject, *, out: Path, data: str) -> Network | None:
+    """What a retraining made, from the folder of the results or as it comes with axhw; None without it.
 
-
-def retrained_network(cell: Cell, *, out: Path, data: str) -> Network | None:
-    """What a retraining made, from the folder of the results or as it comes with axhw; None without it."""
+    What comes with axhw was made of the networks that do, and is for these alone.
+    """
     path = cell.weights(out / RETRAINED)
     if path.exists():
         return read_weights(path).network
-    if data != SHIPPED_DATA:
+    shipped = resources.files("axhw.experiments.axmoe") / "weights" / cell.recipe / cell.network / path.name
+    if data != SHIPPED_DATA or not shipped.is_file():
         return None
-    shipped = resources.files("axhw.experiments.axmoe") / "weights"
-    with resources.as_file(shipped / cell.recipe / cell.network / path.name) as file:
-        return read_weights(file).network if file.exists() else None
+    if subject.digest != load_shipped(cell.network, data).network.digest:
+        return None
+    with resources.as_file(shipped) as file:
+        return read_weights(file).network
 
 
 SHIPPED_DATA = "digits"

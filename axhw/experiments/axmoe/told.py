@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import argparse
 import csv
 import functools
 import io
@@ -16,8 +15,10 @@ from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
 
+from axhw.errors import AxhwError
 from axhw.moe.cells import Cell
 from axhw.retraining import Accuracies
+from axhw.train.console import Parser, exit_code
 
 _FILE = "told.csv"
 
@@ -55,12 +56,21 @@ def _parsed(row: Mapping[str, str]) -> tuple[Cell, Accuracies]:
     return cell, Accuracies.of(row)
 
 
-def main() -> None:
-    """Print the file."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def main() -> int:
+    """Print the file; exit codes as of all modules that train."""
+    parser = Parser(prog="python -m axhw.experiments.axmoe.told", description=__doc__)
     parser.add_argument("folder", type=Path, help="folder retrained/ of results")
-    sys.stdout.write(table_text(gathered(parser.parse_args().folder)))
+    folder = parser.parse_args().folder
+
+    def work() -> int:
+        found = gathered(folder)
+        if not found:
+            raise AxhwError(f"Expected .json files <recipe>/<network>/<circuit>-seed<n>.json in {folder}, found none.")
+        sys.stdout.write(table_text(found))
+        return 0
+
+    return exit_code(work)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,4 +1,4 @@
-"""``python -m axhw.experiments.axmoe.trainings``: all networks and cells of the study that have no weights yet.
+"""``python -m axhw.experiments.axmoe.trainings``: all networks of the study without weights, and its cells, seed 0.
 
 Runs on a machine with little more than PyTorch, on all its GPUs, several trainings at once on each; what was stopped
 goes on. Afterwards ``axhw reproduce axmoe --weights OUT/weights --out OUT`` makes the report of it.
@@ -17,12 +17,11 @@ from pathlib import Path
 
 from axhw.errors import AxhwError
 from axhw.experiments.axmoe.plan import FULL, QUICK
-from axhw.hdl.families.evoapprox import CIRCUITS
+from axhw.hdl.families.evoapprox import CIRCUITS, EXACT_CIRCUIT
 from axhw.moe.cells import RECIPES, Cell
-from axhw.moe.evaluation import dense_name
-from axhw.moe.normalized_cost import EXACT_CIRCUIT
 from axhw.nn.fold import folded_graph
 from axhw.nn.weights_file import SUFFIX, shipped_weights
+from axhw.nn.zoo.moe import dense_name
 from axhw.nn.zoo.names import build_graph
 from axhw.train.console import Parser, exit_code, log
 from axhw.train.extra import choose_device
@@ -33,6 +32,7 @@ WEIGHTS, STARTS, LOGS = "weights", "starts", "logs"
 
 _SHAPE, _CLASSES = (3, 32, 32), 10
 _EPOCHS_PER_QUANTIZED = 5
+_AT_ONCE = 7
 _PLANS = {plan.data: plan for plan in (QUICK, FULL)}
 
 
@@ -67,6 +67,13 @@ class Trainings:
     seconds: float
     epochs: int
     compact: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.seconds > 0 or self.epochs < 1:
+            raise AxhwError(
+                f"Expected more than 0 seconds for a network and at least 1 epoch, found {self.seconds:g} and "
+                f"{self.epochs}."
+            )
 
     def jobs(self) -> list[Job]:
         """Networks first, as cells wait for theirs; those that come with axhw are there already."""
@@ -130,7 +137,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data-folder", type=Path, help="folder to look for the data set in")
     parser.add_argument("--out", type=Path, required=True, help="folder of results")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
-    parser.add_argument("--at-once", type=int, help="trainings on a GPU, 7 by default; on processors 1")
+    parser.add_argument("--at-once", type=int, help=f"trainings on a GPU, {_AT_ONCE} by default; on processors 1")
     parser.add_argument("--network-seconds", type=float, default=300.0, help="for the training of a network, 300")
     parser.add_argument("--epochs", type=int, default=16, help="of transformers from their common start, 16")
     parser.add_argument("--compact", action="store_true", help="store networks as int8 codes")
@@ -155,8 +162,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             compact=parsed.compact,
         )
         pool = Pool(
-            devices=_devices(device),
-            at_once=parsed.at_once or (1 if device == "cpu" else 7),
+            devices=devices_of(device),
+            at_once=parsed.at_once if parsed.at_once is not None else 1 if device == "cpu" else _AT_ONCE,
             logs=parsed.out / LOGS,
             seconds=parsed.seconds,
         )
@@ -167,7 +174,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return exit_code(work)
 
 
-def _devices(device: str) -> tuple[str, ...]:
+def devices_of(device: str) -> tuple[str, ...]:
+    """What jobs may see of the GPUs, one after the other: those that this process sees."""
     if device == "cpu":
         return ("",)
     if chosen := os.environ.get("CUDA_VISIBLE_DEVICES"):

@@ -49,6 +49,9 @@ CIRCUITS: dict[str, PublishedCircuit] = {
     "mul8s_1L12": PublishedCircuit(6, 0, 0, 0.052, 172.2, 0.89),
 }
 
+EXACT_CIRCUIT = "mul8s_1KV6"
+"""The exact circuit among them, which published powers are relative to."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class EvoApproxSpec(TreeMultiplierSpec):

@@ -89,6 +89,18 @@ def parse_mixture(name: str) -> tuple[str, Mixture] | None:
     return found["base"], Mixture(topology=topology, experts=experts, k=k, share=share)
 
 
+def dense_name(network: str) -> str:
+    """The network that one with experts was made of; itself for all others."""
+    found = parse_mixture(network)
+    return network if found is None else found[0]
+
+
+def topology(network: str) -> str:
+    """``dense``, ``hard``, ``soft`` or ``cluster``."""
+    found = parse_mixture(network)
+    return "dense" if found is None else found[1].topology
+
+
 def mixture_of_experts(graph: Graph, mixture: Mixture, *, name: str) -> Graph:
     """A dense network with experts.
 
