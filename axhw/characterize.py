@@ -25,7 +25,7 @@ from axhw.hdl.pe.mixed import MixedSystolicSpec
 from axhw.hdl.registry import DesignSpec, describe
 from axhw.hdl.spec import MultiplierSpec
 from axhw.measure import Conditions, area_um2, measure_cost
-from axhw.proof import prove, prove_table
+from axhw.proof import ENUMERATED_WIDTH, prove, prove_table
 from axhw.record import DesignRecord, Provenance, document_of
 from axhw.sim.product_table import ProductTable
 from axhw.store import Store
@@ -86,7 +86,7 @@ def characterize(
     ):
         mapping = None
     key = _key(spec, job, conditions, mapping)
-    if (entry := store.get(key)) is not None:
+    if (entry := store.sound(key)) is not None:
         return DesignRecord.from_entry(entry)
     stage("synthesise")
     synthesis = store.synthesise(job)
@@ -135,7 +135,7 @@ def characterize(
 def _tabulated(spec: TableSpec, *, store: Store, imported: Mapping[str, Any] | None, stage: Stage) -> DesignRecord:
     """The record of a table: errors and rank, but no circuit and so no cost."""
     key = _digest(describe(spec), code_digest())
-    if (entry := store.get(key)) is not None:
+    if (entry := store.sound(key)) is not None:
         return DesignRecord.from_entry(entry)
     stage("prove")
     proof = prove_table(spec)
@@ -187,6 +187,10 @@ def code_digest() -> str:
 
 def _key(spec: DesignSpec, job: SynthesisJob, conditions: Conditions, mapping: Synthesis | None) -> str:
     given = () if mapping is None else (mapping.netlist.sha256,)
+    multiplier = spec if isinstance(spec, MultiplierSpec) else spec.multiplier
+    if multiplier.width <= ENUMERATED_WIDTH:
+        # Errors are exact anyway.
+        conditions = replace(conditions, all_pairs=False, wce_time_limit_s=0.0)
     return _digest(describe(spec), job.key, asdict(conditions), code_digest(), *given)
 
 

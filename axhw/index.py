@@ -24,13 +24,13 @@ from axhw import __version__, record
 from axhw.errors import AxhwError
 from axhw.record import DesignRecord
 from axhw.store import Entry, Store
+from axhw.where import SHORTEST_KEY
 
 FILE = "index.sqlite"
 
 _LOCK_FILE = "index.lock"
 _UNREADABLE = "unreadable"
 _BUSY_S = 5.0
-_SHORTEST_KEY = 8
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS about (made_by TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS designs (
@@ -86,7 +86,7 @@ class Index:
             If there is no such design, or if it is damaged.
         """
         rows = self._query("SELECT key FROM designs WHERE name = ? ORDER BY stored DESC, key DESC LIMIT 1", word)
-        if rows == [] and len(word) >= _SHORTEST_KEY:
+        if rows == [] and len(word) >= SHORTEST_KEY:
             rows = self._query("SELECT key FROM designs WHERE substr(key, 1, ?) = ? LIMIT 2", len(word), word)
         entry = self.store.get(rows[0][0]) if rows is not None and len(rows) == 1 else None
         if entry is not None and (entry.name == word or entry.key.startswith(word)):

@@ -38,7 +38,7 @@ from axhw.synth.timing import TimingReport, analyze_timing
 
 TIMING_MODEL = "NLDM with slews, {wires}; activity timed with inertial filtering"
 
-MIN_PAIRS = 64
+MIN_PAIRS, MAX_PAIRS = 64, 1 << 24
 
 # The upper bound takes twice the time of the headline figure and needs no more than two digits.
 _TRANSPORT_OPERATIONS = 1024
@@ -54,7 +54,7 @@ class Conditions:
     Attributes
     ----------
     pairs : int
-        Operations whose energy is averaged, 64 or more.
+        Operations whose energy is averaged, 64 to 16,777,216.
     seed : int
         Seed, 0 or more, of the uniform operand stream, and of the random vectors that check a design.
     input_slew_ns, output_load_ff : float or None
@@ -90,6 +90,8 @@ class Conditions:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise AxhwError(f"Expected an integer of {least} or more for {name}, found {value!r}.")
+        if self.pairs > MAX_PAIRS:
+            raise AxhwError(f"Expected at most {MAX_PAIRS:,} pairs, found {self.pairs:,}: energies are means by then.")
         for name in ("input_slew_ns", "output_load_ff"):
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value >= 0):
@@ -99,6 +101,23 @@ class Conditions:
             raise AxhwError(f"Expected 0 s or more to prove the worst case in, found {self.wce_time_limit_s}.")
         if not (math.isfinite(self.clock_mhz) and self.clock_mhz > 0):
             raise AxhwError(f"Expected clock_mhz above 0, found {self.clock_mhz!r}.")
+
+    def beyond_tables(self, library: CellLibrary) -> list[str]:
+        """A sentence for each surrounding of the ports that the tables of a library don't reach."""
+        pins = [pin for cell in library.cells.values() for pin in cell.pins.values() if pin.direction == "output"]
+        tables = [table for pin in pins for arc in pin.timing for table in (arc.rise, arc.fall) if table is not None]
+        found = []
+        for what, value, unit, axes in (
+            ("input slew", self.input_slew_ns, "ns", [table.slew_ns for table in tables]),
+            ("output load", self.output_load_ff, "fF", [table.load_ff for table in tables]),
+        ):
+            largest = max((float(axis[-1]) for axis in axes), default=0.0)
+            if value is not None and value > largest:
+                found.append(
+                    f"An {what} of {value:g} {unit} is beyond all tables of {library.name}, which end at {largest:g} "
+                    f"{unit}: figures are extrapolated."
+                )
+        return found
 
     def timing(self, netlist: Netlist, library: CellLibrary, *, graph: GateGraph, wire_load: str) -> TimingReport:
         """Delays at this input slew and output load, with the wires of a wire-load model by its name."""

@@ -5,6 +5,7 @@
     <root>/synthesis/<key>/    synthesis.json, what Yosys made of one job
     <root>/<room>/<key>/       figures.json, what a measurement beside these found
     <root>/partial/            folders being written; a killed run leaves its rubbish only here
+    <root>/damaged/            designs whose files had changed when they were made again
 
 Beside the files of a design, SHA256SUMS has their digests: whatever is read is held against them. An entry is written
 into a folder of its own, flushed to disk and renamed into place. Readers never see half an entry, two processes that
@@ -30,6 +31,7 @@ import platformdirs
 from axhw import checksums
 from axhw.errors import AxhwError
 from axhw.synth.synthesis import Synthesis, SynthesisJob
+from axhw.where import SHORTEST_KEY
 
 ENVIRONMENT = "AXHW_STORE"
 DESIGNS, MIXED = "designs", "mixed"
@@ -71,8 +73,17 @@ class Store:
 
     @classmethod
     def default(cls) -> Store:
-        """The store of this user."""
-        return cls(default_root())
+        """The store of this user.
+
+        Raises
+        ------
+        AxhwError
+            If a file is in its place.
+        """
+        root = default_root()
+        if root.is_file():
+            raise AxhwError(f"Expected a folder as {ENVIRONMENT}, found the file {root}.")
+        return cls(root)
 
     def synthesise(self, job: SynthesisJob) -> Synthesis:
         """The stored result of the job, or a fresh one, stored.
@@ -136,6 +147,27 @@ class Store:
             raise _damaged(path, found)
         return Entry(key=key, folder=folder, document=json.loads(text))
 
+    def sound(self, key: str, *, room: str = DESIGNS) -> Entry | None:
+        """As `get`, if all its files are as they were stored; if not, it is moved aside, to be made again.
+
+        Raises
+        ------
+        AxhwError
+            If the store cannot be written to.
+        """
+        folder = self.root / room / key
+        if os.path.isdir(folder) and not checksums.is_sound(folder):
+            aside = self.root / "damaged"
+            try:
+                aside.mkdir(parents=True, exist_ok=True)
+                folder.rename(Path(tempfile.mkdtemp(prefix=f"{key}-", dir=aside)) / room)
+            except FileNotFoundError:
+                # Somebody else was first.
+                return None
+            except OSError as error:
+                raise self._not_written(error) from error
+        return self.get(key, room=room)
+
     def put(self, key: str, document: Mapping[str, Any], files: Mapping[str, bytes], *, room: str = DESIGNS) -> Entry:
         """Store a design; one that is there already stays as it is.
 
@@ -190,7 +222,7 @@ class Store:
         named = [entry for entry in entries if entry.name == word]
         if named:
             return named[-1]
-        keyed = [entry for entry in entries if len(word) >= 8 and entry.key.startswith(word)]
+        keyed = [entry for entry in entries if len(word) >= SHORTEST_KEY and entry.key.startswith(word)]
         if len(keyed) > 1:
             raise AxhwError(f"Expected a key that only one design has, found {len(keyed)} beginning with {word}.")
         if not keyed:
@@ -225,10 +257,13 @@ class Store:
                 shutil.rmtree(draft, ignore_errors=True)
             _flush_folder(folder.parent)
         except OSError as error:
-            raise AxhwError(
-                f"Expected to write into the store {self.root}, found {error.strerror or error}: "
-                f"set {ENVIRONMENT} to a folder you can write to."
-            ) from error
+            raise self._not_written(error) from error
+
+    def _not_written(self, error: OSError) -> AxhwError:
+        return AxhwError(
+            f"Expected to write into the store {self.root}, found {error.strerror or error}: "
+            f"set {ENVIRONMENT} to a folder you can write to."
+        )
 
     def _sweep(self, partial: Path) -> None:
         """Remove drafts that a killed process left a day ago or earlier."""

@@ -36,6 +36,9 @@ _ORDER: Mapping[str, Callable[[Any, Any], bool]] = {
 _CONSTANTS: Mapping[str, bool | None] = {"true": True, "false": False, "none": None}
 _MOST_NESTED = 100
 
+SHORTEST_KEY = 8
+"""Letters that stand for a whole key."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
@@ -61,6 +64,9 @@ class Comparison:
             if isinstance(left, bool):
                 raise AxhwError(f"Expected = or != for {self.column} at position {self.position}, found an order.")
             return _ORDER[self.operator](left, right)
+        if self.column == "key" and len(str(right)) >= SHORTEST_KEY:
+            # As wherever a design is named, and as lists show it.
+            return str(left).startswith(str(right)) != (self.operator == "!=")
         return bool(left == right) != (self.operator == "!=")
 
 

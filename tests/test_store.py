@@ -218,6 +218,31 @@ def test_a_damaged_document(tmp_path: Path, content: bytes | None, found: str) -
             read()
 
 
+@pytest.mark.parametrize("damage", ["changed", "gone", "no digests"])
+def test_a_damaged_design_is_moved_aside(tmp_path: Path, damage: str) -> None:
+    store = Store(tmp_path)
+    assert store.sound(KEY) is None
+    entry = store.put(KEY, {"name": "a"}, FILES)
+    assert store.sound(KEY) == entry
+    if damage == "changed":
+        (entry.folder / "netlist.v").write_bytes(b"modulf")
+    else:
+        (entry.folder / ("netlist.v" if damage == "gone" else checksums.FILE)).unlink()
+    left = contents(entry.folder)
+    assert store.sound(KEY) is None
+    (aside,) = (tmp_path / "damaged").iterdir()
+    assert aside.name.startswith(KEY)
+    assert contents(aside / "designs") == left, "nothing is lost"
+    assert store.put(KEY, {"name": "a"}, FILES) == store.sound(KEY) == entry
+
+
+def test_a_file_is_no_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "o.txt").touch()
+    monkeypatch.setenv(ENVIRONMENT, str(tmp_path / "o.txt"))
+    with pytest.raises(AxhwError, match=rf"^Expected a folder as {ENVIRONMENT}, found the file .*o\.txt\.$"):
+        Store.default()
+
+
 def job() -> SynthesisJob:
     return SynthesisJob(
         name="top", rtlil="rtlil", liberty="liberty", engine=Engine(name="yosys", version="1", command=("absent",))

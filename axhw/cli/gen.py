@@ -153,6 +153,8 @@ def command(
             document["files"] = {name: str(path) for name, path in write_design(record, out).items()}
         else:
             document["files"] = {path.name: str(path) for path in record.files}
+    for sentence in flow.conditions.beyond_tables(flow.library.cells):
+        click.echo(f"axhw: {sentence}", err=True)
     stages.end()
     document["seconds"] = stages.seconds
     if as_json:
@@ -162,6 +164,8 @@ def command(
 
 
 def _ratios(record: DesignRecord, other: DesignRecord) -> dict[str, Any]:
+    # Without circuits there is nothing to relate.
+    _ = record.circuit_cost, other.circuit_cost
     own, base = record.summary(), other.summary()
     result: dict[str, Any] = {"relative_to": other.name}
     for key in _RATIOS:

@@ -11,6 +11,7 @@ from axhw.cli.tables import stdout
 from axhw.store import Store
 
 _LONGEST = 300
+_LONGEST_WORD = 80
 
 
 @click.command("show")
@@ -38,6 +39,7 @@ def command(design: str, as_json: bool) -> None:
 
 
 def _shortened(value: object) -> str:
-    """As text; the gates of a netlist and the products of a table go on for pages."""
+    """As text; the gates of a netlist and the products of a table go on for pages, and packed ones say nothing."""
     text = str(value)
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}... ({len(text):,} characters)"
+    most = _LONGEST if " " in text else _LONGEST_WORD
+    return text if len(text) <= most else f"{text[:most]}... ({len(text):,} characters)"

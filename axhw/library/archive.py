@@ -79,7 +79,7 @@ class Archive:
             If the archive cannot be read or the store not be written to.
         """
         place = Store(store.root / "library" / self._digest)
-        if (entry := place.get(key)) is not None:
+        if (entry := place.sound(key)) is not None:
             return entry
         document = self.documents[key]
         try:

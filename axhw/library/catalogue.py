@@ -9,8 +9,7 @@ from axhw.index import Index
 from axhw.library.archive import Archive
 from axhw.record import DesignRecord
 from axhw.store import Store, UnknownDesignError
-
-_SHORTEST_KEY = 8
+from axhw.where import SHORTEST_KEY
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ class Catalogue:
         except UnknownDesignError:
             documents = self.archive.documents
             keys = [key for key, document in documents.items() if document["name"] == word]
-            if not keys and len(word) >= _SHORTEST_KEY:
+            if not keys and len(word) >= SHORTEST_KEY:
                 keys = [key for key in documents if key.startswith(word)]
             if len(keys) != 1:
                 raise

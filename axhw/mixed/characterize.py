@@ -76,7 +76,7 @@ def characterize_mixed(
     job = flow.job(spec)
     code = _code_digest()
     key = _digest(describe_mixed(spec), job.key, dataclasses.asdict(conditions), code)
-    if (entry := store.get(key, room=MIXED)) is not None:
+    if (entry := store.sound(key, room=MIXED)) is not None:
         return MixedRecord.from_entry(entry)
     stage("synthesise")
     synthesis = store.synthesise(job)

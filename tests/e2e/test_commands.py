@@ -19,6 +19,7 @@ import pandas as pd
 import pytest
 
 from axhw.cli import main as main_module
+from axhw.store import ENVIRONMENT
 from axhw.synth.liberty.library import Cell
 from axhw.synth.liberty.reader import embedded_library
 from axhw.synth.liberty.writer import write_liberty
@@ -200,6 +201,7 @@ def test_clocked_elements_state_both_readings_of_conditional_energy(run: Run) ->
         ("gen -m exact --wire-load huge", "Expected a wire load of the library .none, fanout=F, Zero,.* found 'huge'"),
         ("gen -m exact --wire-load fanout=", "Expected fanout=F with F fF of 0 or more as a wire load"),
         ("gen -m exact --output-load-ff -1", "Expected output_load_ff to be 0 or more, found -1.0"),
+        ("gen -m exact --pairs 1000000000", "Expected at most 16,777,216 pairs, found 1,000,000,000"),
         ("gen -m exact --pairs 1", "Invalid value for '--pairs': 1 is not in the range x>=64"),
         ("gen --frob", "No such option"),
         ("gen", "Missing option '--multiplier'"),
@@ -262,6 +264,46 @@ def test_store_commands(run: Run, tmp_path: Path) -> None:
     code, stdout, _ = run("export", "bam8s_ha1_hb0_v4", "--format", "npz", "--out", str(out), "--json")
     assert code == 0
     assert {Path(path).name for path in json.loads(stdout)["files"]} == {"multipliers.csv", "bam8s_ha1_hb0_v4.npz"}
+
+
+def test_a_damaged_design_is_made_again(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(ENVIRONMENT, str(tmp_path / "store"))
+    document = json.loads(run("gen", "-m", "exact", "--width", "4", "--json")[1])
+    netlist = Path(document["files"]["netlist.v"])
+    before = netlist.read_text()
+    netlist.write_text(before.replace("endmodule", ""))
+    assert run("gen", "-m", "exact", "--width", "4")[0] == 0
+    assert netlist.read_text() == before
+    assert len(list((tmp_path / "store" / "damaged").iterdir())) == 1
+
+
+def test_what_makes_no_difference_makes_no_design(run: Run) -> None:
+    keys = {
+        json.loads(run("gen", "-m", "exact", "--width", "4", *options, "--json")[1])["key"]
+        for options in ((), ("--all-pairs",), ("--prove-wce", "3"))
+    }
+    assert len(keys) == 1
+    (key,) = keys
+    listed = json.loads(run("ls", "--where", f"key={key[:8]}", "--json")[1])["designs"]
+    assert [design["key"] for design in listed] == [key]
+    assert key not in {
+        each["key"] for each in json.loads(run("ls", "--where", f"key!={key[:8]}", "--json")[1])["designs"]
+    }
+
+
+def test_surroundings_beyond_the_tables_are_told(run: Run) -> None:
+    code, _, stderr = run("gen", "-m", "exact", "--width", "4", "--output-load-ff", "1e6", "--input-slew-ns", "50")
+    assert code == 0
+    assert "An output load of 1e+06 fF is beyond all tables of sg13g2_stdcell_typ_1p20V_25C_fit, which end at" in stderr
+    assert "An input slew of 50 ns is beyond all tables" in stderr
+    assert "beyond" not in run("gen", "-m", "exact", "--width", "4", "--output-load-ff", "20")[2]
+
+
+def test_designs_of_other_kinds_are_told_apart(run: Run) -> None:
+    assert run("gen", "-m", "exact", "--width", "4", "--unsigned")[0] == 0
+    compared = run("compare", "exact:width=4", "exact:width=4,signed=false")[1]
+    assert re.search(r"^signed +True +False", compared, re.MULTILINE)
+    assert "width" not in compared
 
 
 def test_families_and_libraries_are_listed(run: Run) -> None:

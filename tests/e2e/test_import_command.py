@@ -111,6 +111,7 @@ def test_an_imported_table_works_where_no_circuit_is_needed(run: Run, table: Pat
     assert frame["mae"]["mytable"] == document["mae"]
     for arguments in (
         ("gen", "-m", "mytable", "--element", "mac"),
+        ("gen", "-m", "exact", "--relative-to", "mytable"),
         ("fpga", "mytable", "--target", "ice40"),
         ("workload", "-m", "mytable", "--images", "1", "--pairs", "64"),
         ("verify", "mytable"),

@@ -99,7 +99,8 @@ def test_what_is_no_multiplier_is_told() -> None:
     with pytest.raises(
         AxhwError,
         match=r"^Expected products of unsigned operands in m, found values with a mean error of 1\.\d+ times the mean "
-        r"exact product, no better than a constant 0: check operands, product and signedness\.$",
+        r"exact product, hardly better than a constant 0, and no better ones in another order of bits or signedness: "
+        r"is the product cut off, or one operand signed and the other not\?$",
     ):
         check_reading(adder, width=8, signed=False, where="m")
 
@@ -110,3 +111,18 @@ def test_product_codes_are_those_of_the_function() -> None:
     a, b = np.divmod(np.arange(256), 16)
     assert np.array_equal(codes[a, b], circuit_function(circuit)(a, b))
     assert codes[0b1111, 0b0010] == 0b1111_1110
+
+
+@pytest.mark.parametrize("signed", [True, False])
+def test_what_fits_no_reading_gets_no_advice(signed: bool) -> None:
+    """A product cut to the width of its operands, and one of a signed and an unsigned operand."""
+
+    def cut(a: IntegerArray, b: IntegerArray) -> IntegerArray:
+        return a * b % 256
+
+    def mixed(a: IntegerArray, b: IntegerArray) -> IntegerArray:
+        return np.where(a > 127, a - 256, a) * b % 65536
+
+    for function in (cut, mixed):
+        with pytest.raises(AxhwError, match=r"hardly better than a constant 0, and no better ones in another order"):
+            check_reading(function, width=8, signed=signed, where="m", orders=BitOrders())

@@ -165,6 +165,17 @@ def test_in_icarus(level, synthesised):
     assert check.vectors > 2048
 
 
+@needs_icarus
+def test_unsigned_sums_need_no_reset(characterized):
+    """Gates for what a first product is added to take its register twice: an x in it would stay one for ever."""
+    record: DesignRecord = characterized(
+        "kulkarni:width=4,signed=false", "crossbar_group", crossbars=2, rows=2, columns=2
+    )
+    sources = {name: record.read(name).decode() for name in ("netlist.v", "cells.v")}
+    check = cosimulate(record.spec, sources, level="gates", simulator=find_simulator("icarus"), seed=1)
+    assert (check.passed, check.first) == (True, None)
+
+
 # Sums are known only after so many cycles without a change, as those of a converter are.
 _BANK = """\
 module bank(clk, rst, codes__0, codes__1, enable, write, row, values__0, sums__0);

@@ -15,7 +15,9 @@ _SIGNALS = ("axhw_clock", "axhw_both", "axhw_clear", "axhw_preset")
 def cell_models(library: CellLibrary, names: Iterable[str]) -> str:
     """Verilog modules of the named cells, each once, in the order of `names`.
 
-    Gates are continuous assignments; flip-flops start unknown and have asynchronous clear and preset.
+    Gates are continuous assignments; flip-flops have asynchronous clear and preset, and start at 0 or 1 at random, as
+    in silicon. Unknown values would not do: where logic that was made smaller takes one net twice, an x stays an x that
+    no 0 or 1 would make a difference for.
     Icarus Verilog and Verilator read them.
 
     Raises
@@ -74,6 +76,8 @@ def _flip_flop(flip_flop: FlipFlop) -> Iterator[str]:
     if preset:
         events.append(("axhw_preset", f"{preset} & ~({clear})" if clear else preset, "1'b1"))
     yield f"  reg {state};"
+    # Yosys defines that, and takes no state to begin with that isn't known.
+    yield from ("`ifndef SYNTHESIS", f"  initial {state} = $random % 2 != 0;", "`endif")
     yield f"  wire axhw_clock = {_verilog(flip_flop.clocked_on)};"
     yield from (f"  wire {name} = {condition};" for name, condition, _ in events)
     yield f"  wire {inverted} = {inverse};"

@@ -93,8 +93,8 @@ def set_reset(small_text: str, read: Callable[[str], CellLibrary]) -> CellLibrar
 @icarus
 def test_flip_flop_with_clear_and_preset(set_reset: CellLibrary, tmp_path: Path) -> None:
     shown = _simulate(tmp_path, cell_models(set_reset, ["DFFR"]) + BENCH)
-    assert shown == [
-        "xx",  # unknown before the first edge
+    assert shown[0] in ("01", "10"), "0 or 1 before the first edge, nobody knows which"
+    assert shown[1:] == [
         "10",  # takes D
         "10",  # keeps it between edges
         "01",
@@ -127,7 +127,8 @@ module test;
   end
 endmodule
 """
-    assert _simulate(tmp_path, cell_models(library, ["DFFR"]) + bench) == ["x110"]
+    (shown,) = _simulate(tmp_path, cell_models(library, ["DFFR"]) + bench)
+    assert shown in ("0110", "1110")
 
 
 def test_each_cell_comes_once_in_the_order_asked_for(small: CellLibrary) -> None:
