@@ -18,6 +18,7 @@ from axhw import __version__
 from axhw.characterize import characterize
 from axhw.errors import AxhwError
 from axhw.export import CSV_VERSION, export_designs, write_design
+from axhw.export.tables import TableFormat
 from axhw.flow import Flow
 from axhw.hdl.registry import parse
 from axhw.record import DesignRecord
@@ -176,6 +177,27 @@ def test_two_tables_of_one_name_are_refused(records: list[DesignRecord], tmp_pat
     ):
         export_designs([records[1], other], tmp_path, format="csv")
     assert not (tmp_path / "multipliers.csv").exists()
+
+
+@pytest.mark.parametrize("format", ["csv", "npz", "parquet"])
+def test_tables_of_other_designs_are_not_replaced(
+    records: list[DesignRecord], tmp_path: Path, format: TableFormat
+) -> None:
+    if format == "parquet":
+        pytest.importorskip("pyarrow")
+    (overview, *_) = export_designs(records[:3], tmp_path, format=format)
+    assert export_designs(records[:4], tmp_path, format=format)[0] == overview
+    before = overview.read_bytes()
+    with pytest.raises(
+        AxhwError,
+        match=rf"^Expected no table of other designs in .*, found {overview.name} with exact5u, roup8s_p2_r3, "
+        r"roup8s_p4_r0: choose another --out, or remove it\.$",
+    ):
+        export_designs(records[1:2], tmp_path, format=format)
+    assert overview.read_bytes() == before
+    overview.write_text("something else")
+    with pytest.raises(AxhwError, match=r"found multipliers\.\w+ with no table of designs: choose another --out"):
+        export_designs(records[:4], tmp_path, format=format)
 
 
 def test_exported_elements_hold_the_multiplier(characterized: Characterized, tmp_path: Path) -> None:

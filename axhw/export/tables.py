@@ -79,14 +79,16 @@ def export_tables(records: Sequence[DesignRecord], folder: Path, *, format: Tabl
     Raises
     ------
     AxhwError
-        If designs of one name have different tables, the folder cannot be written to, or pyarrow is missing for
-        Parquet.
+        If designs of one name have different tables, the folder cannot be written to or has a table of other designs,
+        or pyarrow is missing for Parquet.
     """
     if format == "parquet" and importlib.util.find_spec("pyarrow") is None:
         raise AxhwError(
             "Expected pyarrow for Parquet files, found none: install it with `pip install 'axhw[parquet]'`."
         )
     folder = output_folder(folder)
+    overview = folder / ("multipliers.parquet" if format == "parquet" else "multipliers.csv")
+    _refuse_others(overview, {record.name for record in records})
     luts = output_folder(folder / "luts")
     rows = []
     written: dict[Path, str] = {}
@@ -115,13 +117,31 @@ def export_tables(records: Sequence[DesignRecord], folder: Path, *, format: Tabl
     # A column of integers with gaps would turn into floats, one of gaps alone would have no type in Parquet.
     types = {"rank": "Int64", **dict.fromkeys(_TEXTS_WITH_GAPS, "string"), **dict.fromkeys(_NUMBERS_WITH_GAPS, float)}
     frame = pd.DataFrame(rows, columns=list(_COLUMNS)).astype(types)
-    overview = folder / ("multipliers.parquet" if format == "parquet" else "multipliers.csv")
     with replacing(overview) as draft:
         if format == "parquet":
             frame.to_parquet(draft, engine="pyarrow", index=False)
         else:
             frame.to_csv(draft, index=False)
     return [overview, *written]
+
+
+def _refuse_others(overview: Path, names: set[str]) -> None:
+    """Keep a table that lists designs which would be gone."""
+    if not overview.exists():
+        return
+    import pandas as pd
+
+    try:
+        found = pd.read_parquet(overview) if overview.suffix == ".parquet" else pd.read_csv(overview, dtype=str)
+        others = sorted(set(found["name"]) - names)
+    except (OSError, ValueError, KeyError):
+        others = ["no table of designs"]
+    if others:
+        listed = f"{', '.join(others[:3])}{f' and {len(others) - 3} more' if len(others) > 3 else ''}"
+        raise AxhwError(
+            f"Expected no table of other designs in {overview.parent}, found {overview.name} with {listed}: choose "
+            "another --out, or remove it."
+        )
 
 
 def _row(record: DesignRecord, *, lut_file: str) -> dict[str, object]:
