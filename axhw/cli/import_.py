@@ -29,6 +29,21 @@ from axhw.measure import MIN_PAIRS, Conditions
 @click.option("--name", metavar="WORD", default=None, help="Of the design. [default: that of the module or file]")
 @click.option("--format", type=click.Choice(FORMATS), default=None, help="What FILE is. [default: by its suffix]")
 @click.option("--top", metavar="MODULE", default=None, help="Verilog, BLIF: the module. [default: the one it can be]")
+@click.option(
+    "--with",
+    "beside",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="FILE",
+    help="Verilog: another source, or a file that it includes; once for each.",
+)
+@click.option(
+    "--param",
+    "parameters",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Verilog: parameter of the module; once for each.",
+)
 @click.option("--a", metavar="PORT", default=None, help="Verilog, BLIF: operand a, the activation.")
 @click.option("--b", metavar="PORT", default=None, help="Verilog, BLIF: operand b, the weight.")
 @click.option("--product", metavar="PORT", default=None, help="Verilog, BLIF: the product.")
@@ -108,6 +123,7 @@ def command(
 
     \b
     axhw import mul8u.v --unsigned
+    axhw import top.v --unsigned --with adder.v --with sizes.vh --param N=8
     axhw import mapped.v --signed --library my.lib --a X --b Y --product P
     axhw import mul8.chr --unsigned --dialect arithsgen --product-bits msb
     axhw import table.npy --signed --index-origin codes --name mine

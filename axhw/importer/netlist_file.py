@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from axhw.errors import AxhwError
@@ -37,6 +38,9 @@ _GATES = "gates.json"
 _WRAPPER = "wrapper.v"
 _WRAPPED, _INNER = "axhw_wrapper", "axhw_inner"
 _CONFLICT = re.compile(r"(?:multiple conflicting drivers for [^.\n]*\.\\?(.+):$|[Dd]rivers conflicting)", re.MULTILINE)
+_PARAMETER, _VALUE = re.compile(r"[A-Za-z_]\w*"), re.compile(r"-?\d+|\d*'s?[bodhBODH][\da-fA-F_]+")
+_SOURCES: Mapping[str, Language] = {".v": "verilog", ".sv": "systemverilog"}
+_OWN_FILES = {*_SOURCE.values(), _CELLS, _MODULES, _CHECK, _GATES, _WRAPPER}
 # What a script can name; others would need quoting that Yosys does not have.
 _PLAIN = re.compile(r'[^\s;"#]+')
 
@@ -56,6 +60,15 @@ class NetlistFile:
     engine : Engine
     top : str or None
         The module; the only one that nobody instantiates and whose ports are those of a multiplier by default.
+    beside : mapping of str to str
+        Texts of other files by name: sources in Verilog are read first, all can be included.
+    parameters : mapping of str to str
+        Values of the module's parameters, in Verilog.
+
+    Raises
+    ------
+    AxhwError
+        For other files and parameters of names that a script can't have.
     """
 
     text: str
@@ -64,6 +77,19 @@ class NetlistFile:
     library: CellLibrary
     engine: Engine
     top: str | None = None
+    beside: Mapping[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in self.beside:
+            if name in _OWN_FILES or not _PLAIN.fullmatch(name):
+                raise AxhwError(
+                    f"Expected files beside {self.name} with names without spaces, quotes, ; and #, and others than "
+                    f"{', '.join(sorted(_OWN_FILES))}, found {name!r}."
+                )
+        for name, value in self.parameters.items():
+            if not (_PARAMETER.fullmatch(name) and _VALUE.fullmatch(value)):
+                raise AxhwError(f"Expected parameters NAME=VALUE with an integer of Verilog, found {name}={value}.")
 
     @cached_property
     def module(self) -> str:
@@ -204,7 +230,7 @@ class NetlistFile:
     @cached_property
     def _modules(self) -> Mapping[str, Any]:
         """The modules of the file as Yosys reads them."""
-        script = (_READ[self.language], "proc -noopt -norom", f"write_json {_MODULES}", "")
+        script = (*self._reads, "proc -noopt -norom", f"write_json {_MODULES}", "")
         files = self._yosys("\n".join(script), {}, (_MODULES,))
         modules: Mapping[str, Any] = json.loads(files[_MODULES])["modules"]
         if not modules:
@@ -220,13 +246,21 @@ class NetlistFile:
         extra: Mapping[str, str] | None = None,
     ) -> dict[str, str]:
         """Run commands on the file and the cells it uses; ``{top}`` stands for the module."""
-        head = [_READ[self.language], *([f"{read_cells} {_CELLS}"] if cells else [])]
+        head = [*self._reads, *([f"{read_cells} {_CELLS}"] if cells else [])]
+        head += [f"chparam -set {name} {value} \\{self.module}" for name, value in self.parameters.items()]
         # Names may have braces of their own.
         script = "\n".join((*head, *(command.replace("{top}", f"\\{self.module}") for command in commands), ""))
         return self._yosys(script, {_CELLS: cells, **(extra or {})}, outputs)
 
+    @property
+    def _reads(self) -> list[str]:
+        """Commands that read the files."""
+        languages = {name: _SOURCES.get(Path(name).suffix.lower()) for name in self.beside}
+        others = [f"{_READ[kind].rpartition(' ')[0]} {name}" for name, kind in languages.items() if kind is not None]
+        return [*others, _READ[self.language]]
+
     def _yosys(self, script: str, inputs: Mapping[str, str], outputs: tuple[str, ...]) -> dict[str, str]:
-        source = {_SOURCE[self.language]: self.text}
+        source = {**self.beside, _SOURCE[self.language]: self.text}
         try:
             return run_script(self.engine, script, inputs={**source, **inputs}, outputs=outputs, timeout_s=TIME_LIMIT_S)
         except TimeoutError:

@@ -36,6 +36,7 @@ _SUFFIXES: Mapping[str, Format] = {
     ".gates": "gates",
     **dict.fromkeys(TABLE_SUFFIXES, "table"),
 }
+_VERILOG = ("verilog", "systemverilog")
 _LARGEST_FILE = 1 << 26
 
 
@@ -58,6 +59,10 @@ class Reading:
         Of a chromosome.
     index_origin : {"lowest", "codes"} or None
         Of a bare array.
+    beside : tuple of Path
+        Other sources of a circuit in Verilog, and files that it includes.
+    parameters : tuple of str
+        ``NAME=VALUE``, of the module.
     """
 
     signed: bool
@@ -71,12 +76,16 @@ class Reading:
     product_bits: BitOrder = "lsb"
     dialect: Dialect | None = None
     index_origin: IndexOrigin | None = None
+    beside: tuple[Path, ...] = ()
+    parameters: tuple[str, ...] = ()
 
     def check_options(self, format: Format, name: str) -> None:
         """Refuse options that a format has no use for: they were meant to change something."""
         ports = format in _LANGUAGES
         for option, given, used in (
             ("--top", self.top is not None, ports),
+            ("--with", bool(self.beside), format in _VERILOG),
+            ("--param", bool(self.parameters), format in _VERILOG),
             ("--a", self.a is not None, ports),
             ("--b", self.b is not None, ports),
             ("--product", self.product is not None, ports),
@@ -161,7 +170,24 @@ def _read_netlist(
     library: CellLibrary,
     engine: Engine,
 ) -> Source:
-    file = NetlistFile(text=text, language=language, name=name, library=library, engine=engine, top=reading.top)
+    contents = {path.name: _content(path) for path in reading.beside}
+    if len(contents) < len(reading.beside):
+        raise AxhwError(f"Expected files of different names beside {name}, found several of one name.")
+    file = NetlistFile(
+        text=text,
+        language=language,
+        name=name,
+        library=library,
+        engine=engine,
+        top=reading.top,
+        beside={other: content.decode("utf-8", errors="replace") for other, content in contents.items()},
+        parameters=dict(_parameter(each) for each in reading.parameters),
+    )
+    given: dict[str, Any] = {}
+    if contents:
+        given["with"] = {other: hashlib.sha256(content).hexdigest() for other, content in contents.items()}
+    if reading.parameters:
+        given["parameters"] = list(reading.parameters)
     found = file.operands(a=reading.a, b=reading.b, product=reading.product, order=reading.operands)
 
     def ordered(bits: Bits, order: BitOrder) -> Bits:
@@ -178,8 +204,13 @@ def _read_netlist(
         taken=f"a = {found.names['a']} (activation) and b = {found.names['b']} (weight)",
         own_cells=lambda label: file.mapping(operands, name=label),
         module=file.module,
-        about={**about, "module": file.module, "ports": dict(operands.names), **_bit_orders(reading)},
+        about={**about, **given, "module": file.module, "ports": dict(operands.names), **_bit_orders(reading)},
     )
+
+
+def _parameter(text: str) -> tuple[str, str]:
+    name, _, value = text.partition("=")
+    return name.strip(), value.strip()
 
 
 def _ordered(circuit: GateNetlist, reading: Reading, name: str) -> GateNetlist:

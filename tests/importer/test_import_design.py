@@ -271,3 +271,69 @@ def test_simplification_is_checked(library: LibrarySource, engine: Engine, store
     wrong = GateNetlist(inputs=8, gates=exact.gates, outputs=(*exact.outputs[:-1], exact.outputs[0]))
     with pytest.raises(VerificationError, match=r"^Expected the simplified gates of m to compute the same products"):
         check_equal(exact, wrong, name="m")
+
+
+TOP = """
+`include "sizes.vh"
+module several #(parameter N = 4, parameter DROP = 0) (input [N-1:0] a, b, output [2*N-1:0] p);
+  wire [2*N-1:0] full;
+  core #(.N(N)) inner(.a(a), .b(b), .p(full));
+  assign p = full & ~((`ONE << DROP) - 1);
+endmodule
+"""
+CORE = "module core #(parameter N = 4) (input [N-1:0] a, b, output [2*N-1:0] p); assign p = a * b; endmodule"
+
+
+@pytest.fixture
+def several(tmp_path: Path) -> tuple[Path, dict[str, Any]]:
+    """A multiplier in two sources and a file that is included, and how it is read."""
+    for name, text in (("top.v", TOP), ("core.v", CORE), ("sizes.vh", "`define ONE 1")):
+        (tmp_path / name).write_text(text)
+    return tmp_path / "top.v", {"signed": False, "beside": (tmp_path / "core.v", tmp_path / "sizes.vh")}
+
+
+def test_several_files_and_parameters(imported: Import, several: tuple[Path, dict[str, Any]]) -> None:
+    path, reading = several
+    plain = imported(path, **reading)
+    assert (plain.multiplier.width, plain.metrics.wce) == (4, 0)
+    record = imported(path, **reading, parameters=("N=5", "DROP=3"), name="dropped")
+    assert record.multiplier.width == 5
+    a, b = np.meshgrid(np.arange(32), np.arange(32), indexing="ij")
+    assert record.table is not None
+    assert np.array_equal(record.table.values, a * b & ~7)
+    about = record.provenance.imported
+    assert about is not None
+    assert about["parameters"] == ["N=5", "DROP=3"]
+    assert set(about["with"]) == {"core.v", "sizes.vh"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"beside": ()}, r"^Expected a circuit in top\.v, found: Can't open include file"),
+        ({"parameters": ("M=3",)}, r"^Expected a circuit in top\.v, found: .*Can't find object for defparam `M`"),
+        (
+            {"parameters": ("N=3;quit",)},
+            r"^Expected parameters NAME=VALUE with an integer of Verilog, found N=3;quit\.$",
+        ),
+        ({"parameters": ("N",)}, r"^Expected parameters NAME=VALUE with an integer of Verilog, found N=\.$"),
+        ({"format": "blif"}, r"^Expected options that mean something for blif in top\.v, found --with\.$"),
+    ],
+)
+def test_bad_files_and_parameters(
+    imported: Import, several: tuple[Path, dict[str, Any]], changes: dict[str, Any], message: str
+) -> None:
+    path, reading = several
+    with pytest.raises(AxhwError, match=message):
+        imported(path, **{**reading, **changes})
+
+
+def test_files_beside_need_names_of_their_own(imported: Import, several: tuple[Path, dict[str, Any]]) -> None:
+    path, reading = several
+    (first, _) = reading["beside"]
+    other = path.parent / "cells.v"
+    other.write_text("")
+    with pytest.raises(AxhwError, match=r"^Expected files beside top\.v with names without .*, found 'cells\.v'\.$"):
+        imported(path, **{**reading, "beside": (other,)})
+    with pytest.raises(AxhwError, match=r"^Expected files of different names beside top\.v, found several of one name"):
+        imported(path, **{**reading, "beside": (first, first)})

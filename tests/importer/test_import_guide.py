@@ -27,6 +27,14 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: Path) -> Path:
     monkeypatch.setenv(ENVIRONMENT, str(tmp_path / "store"))
     circuit = "module {}(input {}[{}:0] A, input {}[{}:0] B, output {}[{}:0] O); assign O = A * B; endmodule\n"
     Path("mul8u.v").write_text(circuit.format("mul8u", "", 7, "", 7, "", 15))
+    Path("top.v").write_text(
+        '`include "sizes.vh"\nmodule top #(parameter N = 4) (input [N-1:0] a, b, output [2*N-1:0] p);\n'
+        "  wire [2*N-1:0] x = a * b;\n  adder #(.N(2*N)) sum(.x(x), .y(`NOTHING), .s(p));\nendmodule\n"
+    )
+    Path("adder.v").write_text(
+        "module adder #(parameter N = 4) (input [N-1:0] x, y, output [N-1:0] s); assign s = x + y; endmodule\n"
+    )
+    Path("sizes.vh").write_text("`define NOTHING 0\n")
     Path("mul4u.v").write_text(circuit.format("mul4u", "", 3, "", 3, "", 7))
     Path("mapped.v").write_text(circuit.format("mapped", "signed ", 3, "signed ", 3, "signed ", 7))
     Path("my.lib").write_text(write_liberty(embedded_library(), attribution="test"))
@@ -46,7 +54,7 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: Path) -> Path:
 def test_commands_run(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
     blocks = re.findall(r"```sh\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
     lines = [line for block in blocks for line in block.splitlines()]
-    assert len(lines) == 12
+    assert len(lines) == 13
     assert main(["gen", "-m", "roup:p=1,r=4"]) == 0
     for line in lines:
         program, *arguments = shlex.split(line, comments=True)
