@@ -299,7 +299,9 @@ def test_surroundings_beyond_the_tables_are_told(run: Run) -> None:
     assert "beyond" not in run("gen", "-m", "exact", "--width", "4", "--output-load-ff", "20")[2]
 
 
-def test_designs_of_other_kinds_are_told_apart(run: Run) -> None:
+def test_designs_of_other_kinds_are_told_apart(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(ENVIRONMENT, str(tmp_path / "store"))
+    assert run("gen", "-m", "exact", "--width", "4")[0] == 0
     assert run("gen", "-m", "exact", "--width", "4", "--unsigned")[0] == 0
     compared = run("compare", "exact:width=4", "exact:width=4,signed=false")[1]
     assert re.search(r"^signed +True +False", compared, re.MULTILINE)

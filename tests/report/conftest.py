@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,7 @@ def table_of(text: str) -> ProductTable:
 
 
 @pytest.fixture(scope="session")
-def make_design(tmp_path_factory: pytest.TempPathFactory) -> MakeDesign:
+def make_design(tmp_path_factory: pytest.TempPathFactory, seal: Callable[[Path], None]) -> MakeDesign:
     """``make_design("roup:p=1,r=4", energy_fj=260, accuracy=0.97)``."""
 
     store = tmp_path_factory.mktemp("store")
@@ -69,6 +70,7 @@ def make_design(tmp_path_factory: pytest.TempPathFactory) -> MakeDesign:
         folder = store / table.name
         folder.mkdir(exist_ok=True)
         np.save(folder / "lut.npy", table.values)
+        seal(folder)
         record = NamedRecord(
             label=table.name if name is None else name,
             key=table.name,
