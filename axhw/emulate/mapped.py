@@ -98,7 +98,8 @@ def _term(weights: WeightColumns, maps: Maps, index: int, product: Mapped, run: 
         table, lowest = None, -CODE_COUNT // 2 if flip else 0
     else:
         flip = False
-        lowest = int(left.min()) if bits == 8 else 0
+        # Of factors of 8 bits only the differences need fit, in 16 bits, too, where the processor has no others.
+        lowest = int(left.min()) if maps.bits(index) == 8 else 0
         roll = CODE_COUNT // 2 if weights.a_dtype == np.int8 else 0
         table = np.roll(left - lowest, roll).astype(np.uint8 if bits == 8 else np.int16)
     right = maps.right[weights.column, index]

@@ -183,3 +183,11 @@ def test_depthwise_in_one_block_of_all_groups(conv_reference: Reference) -> None
     multiplication = prepare_conv2d(weight, found[0], a_dtype=np.int8, **geometry)
     assert multiplication.plan.kernel == ("byte plane" if has_vbmi() else "gather")
     assert np.array_equal(multiplication(x), conv_reference(x, weight, found, **geometry))
+
+
+@pytest.mark.parametrize("product", [-65536, 65536, -32768, 1000])
+def test_factors_of_which_only_differences_are_small(product: int) -> None:
+    """A constant table has a factor of 8 bits less its lowest value, whatever that is."""
+    weights = np.full((5, 1), 127, np.int8)
+    multiply = prepare_gemm(weights, np.full((256, 256), product), a_dtype=np.int8, plan="mapped")
+    assert np.array_equal(multiply(np.full((3, 5), -128, np.int8)), np.full((3, 1), 5 * product))
