@@ -104,6 +104,8 @@ class Conditions:
 
     def beyond_tables(self, library: CellLibrary) -> list[str]:
         """A sentence for each surrounding of the ports that the tables of a library don't reach."""
+        if self.input_slew_ns is None and self.output_load_ff is None:
+            return []
         pins = [pin for cell in library.cells.values() for pin in cell.pins.values() if pin.direction == "output"]
         tables = [table for pin in pins for arc in pin.timing for table in (arc.rise, arc.fall) if table is not None]
         found = []

@@ -13,8 +13,19 @@ from axhw.errors import AxhwError
 from axhw.lookup import stored_design
 from axhw.store import Store
 
-_KINDS = ("width", "signed", "element", "sampled")
-_CONDITIONS = (*_KINDS, "library", "corner", "engine", "stream", "wire_load", "input_slew_ns", "output_load_ff")
+_CONDITIONS = (
+    "width",
+    "signed",
+    "element",
+    "sampled",
+    "library",
+    "corner",
+    "engine",
+    "stream",
+    "wire_load",
+    "input_slew_ns",
+    "output_load_ff",
+)
 _FIGURES = (
     "area_um2",
     "delay_ns",

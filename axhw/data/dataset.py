@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
@@ -124,7 +125,7 @@ class Dataset:
             raise AxhwError(f"Expected a batch of at least 1 image, found {size}.")
         return (self.batch(start, start + size) for start in range(0, len(self), size))
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Of all that training sees of the images: pixels, labels, classes and normalisation."""
         about = (self.classes, self.normalization, self.pixels.dtype.str, self.image_shape)
@@ -185,7 +186,7 @@ class Splits:
             if part.classes != self.train.classes:
                 raise AxhwError(f"Expected the same classes in all splits of {self.train.name}, found others.")
 
-    @property
+    @cached_property
     def training_digest(self) -> str:
         """Of what decides the weights of a training: the images to fit on and those to choose an epoch on."""
         parts = (self.train.digest, self.validation.digest, self.augmentation)

@@ -26,10 +26,10 @@ TIME_LIMIT_S = 300.0
 
 _SOURCE = {"verilog": "design.v", "systemverilog": "design.sv", "blif": "design.blif"}
 _READ = {
-    "verilog": "read_verilog -icells design.v",
-    "systemverilog": "read_verilog -sv -icells design.sv",
+    "verilog": "read_verilog -icells",
+    "systemverilog": "read_verilog -sv -icells",
     # Tables of many inputs stay sums of products; as look-up tables they would grow with two to their power.
-    "blif": "read_blif -sop design.blif",
+    "blif": "read_blif -sop",
 }
 _CELLS = "cells.v"
 _MODULES = "modules.json"
@@ -256,8 +256,8 @@ class NetlistFile:
     def _reads(self) -> list[str]:
         """Commands that read the files."""
         languages = {name: _SOURCES.get(Path(name).suffix.lower()) for name in self.beside}
-        others = [f"{_READ[kind].rpartition(' ')[0]} {name}" for name, kind in languages.items() if kind is not None]
-        return [*others, _READ[self.language]]
+        sources = [(kind, name) for name, kind in languages.items() if kind is not None]
+        return [f"{_READ[kind]} {name}" for kind, name in [*sources, (self.language, _SOURCE[self.language])]]
 
     def _yosys(self, script: str, inputs: Mapping[str, str], outputs: tuple[str, ...]) -> dict[str, str]:
         source = {**self.beside, _SOURCE[self.language]: self.text}

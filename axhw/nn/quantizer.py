@@ -13,6 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from axhw.emulate.codes import Codes
 from axhw.errors import AxhwError
 from axhw.nn.calibrate import Calibration, measure_ranges
 from axhw.nn.fold import fold_batch_norms
@@ -21,7 +22,7 @@ from axhw.nn.layers.activations import Clip
 from axhw.nn.layers.base import CodeLayer, WeightLayer
 from axhw.nn.layers.routing import Combine, Gate
 from axhw.nn.network import Images, Network
-from axhw.nn.quantize import Quantization
+from axhw.nn.quantize import Float32Array, Quantization
 from axhw.nn.quantized import ACCUMULATOR_BITS, QuantizedNetwork, QuantizedProduct
 
 _LARGEST_BIAS = 1 << (ACCUMULATOR_BITS - 2)
@@ -125,12 +126,16 @@ def with_code_weights(network: Network) -> Network:
     AxhwError
         As `signed_products`.
     """
-    decoded = {
-        f"{name}.weight": product.weights.decode(np.moveaxis(product.codes, 0, -1))
+    weights = {
+        f"{name}.weight": decoded_weights(product.codes, product.weights.scale)
         for name, product in signed_products(network).items()
     }
-    weights = {name: np.ascontiguousarray(np.moveaxis(array, -1, 0)) for name, array in decoded.items()}
     return replace(network, parameters={**network.parameters, **weights})
+
+
+def decoded_weights(codes: Codes, scale: Float32Array) -> Float32Array:
+    """Real values of int8 codes, outputs first, with a scale for each output."""
+    return codes.astype(np.float32) * scale.reshape(-1, *(1,) * (codes.ndim - 1))
 
 
 def range_sources(graph: Graph) -> dict[str, str]:

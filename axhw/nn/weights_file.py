@@ -27,7 +27,7 @@ from axhw.nn.fold import folded_graph
 from axhw.nn.layers.base import Shape
 from axhw.nn.network import Network
 from axhw.nn.quantize import Float32Array
-from axhw.nn.quantizer import signed_products
+from axhw.nn.quantizer import decoded_weights, signed_products
 from axhw.nn.zoo.names import build_graph, check_name
 
 _KEY = "axhw"
@@ -178,5 +178,5 @@ def _decoded(path: Path, tensors: Mapping[str, npt.NDArray[np.generic]]) -> dict
             raise AxhwError(
                 f"Expected a scale for each of {len(tensor)} outputs beside the codes {name} in {path}, found {count}."
             )
-        found[name] = tensor.astype(np.float32) * scale.astype(np.float32).reshape(-1, *(1,) * (tensor.ndim - 1))
+        found[name] = decoded_weights(np.asarray(tensor, np.int8), scale.astype(np.float32))
     return found

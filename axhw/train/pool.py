@@ -115,11 +115,8 @@ class Pool:
         try:
             with _terminable():
                 while True:
-                    for name, process in list(running.items()):
-                        if (code := process.process.poll()) is None:
-                            continue
-                        del running[name]
-                        process.log.close()
+                    for process, code in _ended(running):
+                        name = process.job.name
                         log(f"{name}: {'done' if code == 0 else f'ended with {code}'} after {process.seconds:.0f} s")
                         if code == 0:
                             done.append(name)
@@ -179,6 +176,15 @@ class _Running:
     @property
     def seconds(self) -> float:
         return time.monotonic() - self.begun
+
+
+def _ended(running: dict[str, _Running]) -> Iterator[tuple[_Running, int]]:
+    """Those that have ended and how; they run no more."""
+    for name, process in list(running.items()):
+        if (code := process.process.poll()) is not None:
+            del running[name]
+            process.log.close()
+            yield process, code
 
 
 def _check(jobs: Sequence[Job]) -> None:

@@ -5,6 +5,7 @@ Claims whose cells are not all there are left out, and told as missing.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
@@ -299,7 +300,9 @@ def _largest_gain(
 def _gain_in_errors(row: Row, rival: Row) -> float:
     """How many standard errors of the difference a row is more accurate by."""
     gain, error = float(row["final"] - rival["final"]), _standard_error(row, rival)
-    return gain / error if error else float(np.sign(gain)) * np.inf if gain else 0.0
+    if error:
+        return gain / error
+    return math.copysign(math.inf, gain) if gain else 0.0
 
 
 def _beating(measured: Measured, claim: str, *, pair: tuple[Row, Row], paper: str, count: int, which: str) -> Claim:
