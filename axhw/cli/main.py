@@ -8,16 +8,14 @@ from __future__ import annotations
 import importlib
 import keyword
 import os
-import signal
 import sys
-import threading
 import warnings
-from types import FrameType
 
 import click
 
 from axhw import __version__
 from axhw.errors import AxhwError, VerificationError
+from axhw.interrupts import Interrupts
 
 _COMMANDS = {
     "gen": "generate, synthesise, prove and cost one multiplier",
@@ -80,7 +78,6 @@ def cli() -> None:
     """
 
 
-_AGAIN_S = 0.02
 _INTERRUPTED = (
     "Interrupted: what was finished is kept, and the same command goes on from there, with --resume where it has that "
     "option."
@@ -94,7 +91,7 @@ def run() -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code."""
-    with _Interrupts() as interrupts:
+    with Interrupts() as interrupts:
         try:
             result = cli.main(args=arguments, prog_name="axhw", standalone_mode=False)
             sys.stdout.flush()
@@ -124,50 +121,6 @@ def main(arguments: list[str] | None = None) -> int:
                 return _fail(_INTERRUPTED, 130)
             raise
     return result if isinstance(result, int) else 0
-
-
-class _Interrupts:
-    """Ctrl-C, remembered: a callback of compiled code may swallow it, and something fails for that later.
-
-    One that falls into a finalizer, which can't raise it, comes again a moment later.
-    """
-
-    def __init__(self) -> None:
-        self.seen = False
-        self._installed = False
-        self._usual_hook = sys.unraisablehook
-
-    def __enter__(self) -> _Interrupts:
-        # Where interrupts are ignored, as in the background of a shell, they stay so; only the main thread gets any.
-        usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler
-        if usual and threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGINT, self._note)
-            sys.unraisablehook = self._not_raised
-            self._installed = True
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self._installed:
-            self._installed = False
-            sys.unraisablehook = self._usual_hook
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        self.seen = True
-        raise KeyboardInterrupt
-
-    def _not_raised(self, found: sys.UnraisableHookArgs) -> None:
-        if not issubclass(found.exc_type, KeyboardInterrupt):
-            self._usual_hook(found)
-            return
-        # Not here, which is still within the finalizer.
-        again = threading.Timer(_AGAIN_S, self._repeat)
-        again.daemon = True
-        again.start()
-
-    def _repeat(self) -> None:
-        if self._installed:
-            os.kill(os.getpid(), signal.SIGINT)
 
 
 def _fail(sentence: str, code: int) -> int:

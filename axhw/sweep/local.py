@@ -12,16 +12,18 @@ import gc
 import multiprocessing
 import os
 import signal
-import sys
 import warnings
 from collections import deque
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from types import FrameType
+
+from amaranth.hdl import UnusedElaboratable
 
 from axhw.hdl.registry import DesignSpec
+from axhw.interrupts import Interrupts
 from axhw.sweep.task import Outcome, Setup, make
 
 MOST_TRIES = 2
@@ -102,7 +104,7 @@ def _start(setup: Setup) -> _Worker:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(theirs, setup), daemon=True)
-    with _environment(dict.fromkeys(_THREAD_VARIABLES, str(setup.threads))):
+    with _environment(dict.fromkeys(_THREAD_VARIABLES, str(setup.threads))), _interrupts_later():
         process.start()
     theirs.close()
     return _Worker(process=process, pipe=ours)
@@ -110,24 +112,24 @@ def _start(setup: Setup) -> _Worker:
 
 def _serve(pipe: Connection, setup: Setup) -> None:
     """Make what comes through the pipe until its other end is closed, by intent or because the parent was killed."""
+    # What is being built when the sweep is interrupted is nobody's concern.
+    warnings.simplefilter("ignore", UnusedElaboratable)
     # Ctrl-C reaches the whole process group, and the parent decides; SIGTERM ends Yosys too.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _end)
-    with contextlib.suppress(EOFError, OSError):
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    with Interrupts(signal.SIGTERM, error=SystemExit), contextlib.suppress(EOFError, OSError):
+        _make_all(pipe, setup)
+
+
+def _make_all(pipe: Connection, setup: Setup) -> None:
+    pipe.send(make(pipe.recv(), setup))
+    # What the first design loaded stays, and need not be looked through for garbage again and again; nor does a
+    # circuit while it is put together.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_OBJECTS_PER_COLLECTION)
+    while True:
         pipe.send(make(pipe.recv(), setup))
-        # What the first design loaded stays, and need not be looked through for garbage again and again; nor does a
-        # circuit while it is put together.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(_OBJECTS_PER_COLLECTION)
-        while True:
-            pipe.send(make(pipe.recv(), setup))
-
-
-def _end(number: int, frame: FrameType | None) -> None:
-    # Amaranth warns of components that are left unused.
-    warnings.simplefilter("ignore")
-    sys.exit(1)
 
 
 def _stop(workers: Sequence[_Worker]) -> None:
@@ -140,6 +142,18 @@ def _stop(workers: Sequence[_Worker]) -> None:
         if worker.process.is_alive():
             worker.process.kill()
             worker.process.join()
+
+
+@contextlib.contextmanager
+def _interrupts_later() -> Iterator[None]:
+    """Ctrl-C waits until the block ends; for processes that are started in it, until they let it in."""
+    # Would be started with the first worker, and lets signals in when it was.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from axhw.errors import AxhwError
+from axhw.interrupts import Interrupts
 
 
 class Parser(argparse.ArgumentParser):
@@ -26,7 +27,8 @@ def log(line: str) -> None:
 def exit_code(work: Callable[[], int]) -> int:
     """What some work returns, 2 with one sentence for bad input, 130 where it was interrupted."""
     try:
-        return work()
+        with Interrupts():
+            return work()
     except AxhwError as error:
         print(error, file=sys.stderr)
         return 2

@@ -13,14 +13,13 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import IO
 
 from axhw.errors import AxhwError
 from axhw.files import output_folder
+from axhw.interrupts import Interrupts
 
 _ATTEMPTS = 2
 _BAD_INPUT = 2
@@ -113,7 +112,7 @@ class Pool:
         waiting, running = list(jobs), dict[str, _Running]()
         done, failed, attempts = list[str](), list[str](), Counter[str]()
         try:
-            with _terminable():
+            with Interrupts(signal.SIGTERM):
                 while True:
                     for process, code in _ended(running):
                         name = process.job.name
@@ -195,22 +194,3 @@ def _check(jobs: Sequence[Job]) -> None:
         if missing := sorted(set(job.after) - known):
             raise AxhwError(f"Expected {', '.join(missing)} before {job.name}, which needs it, found it nowhere there.")
         known.add(job.name)
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """A signal to terminate ends the block as an interrupt does, instead of the process at once."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    try:
-        before = signal.signal(signal.SIGTERM, interrupt)
-    except ValueError:
-        # Only the main thread takes signals.
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

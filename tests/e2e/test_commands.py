@@ -10,7 +10,6 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -381,27 +380,6 @@ def test_an_interrupt_that_something_swallowed_is_told_when_that_fails(
     with pytest.raises(RuntimeError, match="no compiled object yet"):
         main_module.main([])
     assert signal.getsignal(signal.SIGINT) is before
-
-
-def test_an_interrupt_in_a_finalizer_comes_again(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    class Interrupted:
-        def __del__(self) -> None:
-            os.kill(os.getpid(), signal.SIGINT)
-
-    def finalizes(**options: object) -> None:
-        Interrupted()
-        # Ends at once where the interrupt comes.
-        threading.Event().wait(60)
-
-    hook = sys.unraisablehook
-    monkeypatch.setattr(main_module.cli, "main", finalizes)
-    assert main_module.main([]) == 130
-    error = capsys.readouterr().err
-    assert error.startswith("axhw: Interrupted: what was finished is kept")
-    assert "Exception ignored" not in error
-    assert sys.unraisablehook is hook
 
 
 def test_two_runs_at_once_share_a_store(tmp_path: Path) -> None:
