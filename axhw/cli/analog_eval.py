@@ -26,7 +26,7 @@ from axhw.cli.analog_options import (
     text_options,
     tile_options,
 )
-from axhw.cli.options import json_option, print_json, progress
+from axhw.cli.options import PATH, json_option, print_json, progress
 from axhw.cli.tables import plain_table, stdout
 from axhw.errors import AxhwError
 from axhw.evaluation import write_rows
@@ -65,7 +65,7 @@ from axhw.files import output_folder, replacing
 @click.option(
     "--placement",
     "placements",
-    type=click.Path(path_type=Path),
+    type=PATH,
     multiple=True,
     help="Digital experts from a file of `axhw analog select`; give it several times.",
 )
@@ -85,7 +85,7 @@ from axhw.files import output_folder, replacing
 )
 @selector_seeds_option
 @tile_options
-@click.option("--out", type=click.Path(path_type=Path), default=None, help="Folder for CSV and JSON files.")
+@click.option("--out", type=PATH, default=None, help="Folder for CSV and JSON files.")
 @json_option
 def command(
     model: str,

@@ -31,7 +31,7 @@ from axhw.cli.analog_options import (
     selector_seeds_option,
     text_options,
 )
-from axhw.cli.options import engine_option, json_option, library_option, print_json, progress
+from axhw.cli.options import PATH, engine_option, json_option, library_option, print_json, progress
 from axhw.cli.tables import plain_table, stdout
 from axhw.errors import AxhwError
 from axhw.evaluation import eight_bit_table, write_rows
@@ -103,7 +103,7 @@ def _numbers(context: click.Context, parameter: click.Parameter, value: str) -> 
 )
 @click.option("--energy-budget", type=float, default=None, metavar="NJ", help="Also choose the best within so much.")
 @click.option("--tokens-per-s", type=float, default=None, help="Also choose the best that are as fast.")
-@click.option("--out", type=click.Path(path_type=Path), default=None, help="Folder for CSV and JSON files and figures.")
+@click.option("--out", type=PATH, default=None, help="Folder for CSV and JSON files and figures.")
 @library_option
 @engine_option
 @json_option

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import click
@@ -13,7 +12,7 @@ from axhw.analog.drift import PcmDrift, PcmReadNoise
 from axhw.analog.operators import DENSE, HybridModel, Programming
 from axhw.analog.programming_noise import MODELS, ProgrammingNoise, programming_noise
 from axhw.analog.tiles import TileSpec
-from axhw.cli.options import Command
+from axhw.cli.options import PATH, Command
 from axhw.emulate.gemm import Table
 from axhw.errors import AxhwError
 from axhw.lookup import named_multiplier
@@ -77,7 +76,7 @@ def text_options(command: Command) -> Command:
         ),
         click.option(
             "--data-dir",
-            type=click.Path(path_type=Path),
+            type=PATH,
             default=None,
             help="Folder to look for the texts in.",
         ),

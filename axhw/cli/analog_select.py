@@ -22,7 +22,7 @@ from axhw.cli.analog_options import (
     text_options,
     tile_options,
 )
-from axhw.cli.options import json_option, print_json, progress
+from axhw.cli.options import PATH, json_option, print_json, progress
 from axhw.cli.tables import plain_table, stdout
 from axhw.evaluation import write_rows
 from axhw.files import output_folder
@@ -52,7 +52,7 @@ _RANKS_SHOWN = 20
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="The chip, for chip selectors.")
 @selector_seeds_option
 @tile_options
-@click.option("--out", type=click.Path(path_type=Path), default=None, help="Folder for ranking.csv and placement.json.")
+@click.option("--out", type=PATH, default=None, help="Folder for ranking.csv and placement.json.")
 @json_option
 def command(
     model: str,

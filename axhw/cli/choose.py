@@ -9,7 +9,7 @@ import click
 import numpy as np
 
 from axhw.cli.network_options import network_options
-from axhw.cli.options import engine_option, json_option, library_option, print_json, progress
+from axhw.cli.options import PATH, engine_option, json_option, library_option, print_json, progress
 from axhw.cli.search import expanded
 from axhw.cli.tables import plain_table, stdout
 from axhw.evaluation import Bench
@@ -40,9 +40,7 @@ BY_OPERANDS, BY_UNIFORM = "by-operands.json", "by-uniform.json"
 )
 @click.option("--max-energy-fj", type=float, default=None, help="Least error with this energy of a multiplication.")
 @click.option("--max-error-pct", type=float, default=None, help="Least energy with this mean absolute error.")
-@click.option(
-    "--out", type=click.Path(path_type=Path), default=None, help=f"Folder for {BY_OPERANDS} and {BY_UNIFORM}."
-)
+@click.option("--out", type=PATH, default=None, help=f"Folder for {BY_OPERANDS} and {BY_UNIFORM}.")
 @library_option
 @engine_option
 @json_option

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from axhw.cli.options import engine_option, json_option, library_option, print_json, progress
+from axhw.cli.options import PATH, engine_option, json_option, library_option, print_json, progress
 from axhw.cli.tables import plain_table, stdout
 from axhw.demo import run_demo
 from axhw.evaluation import evaluation_row
@@ -15,9 +15,7 @@ from axhw.synth.libraries import DEFAULT, library_files
 
 
 @click.command("demo")
-@click.option(
-    "--out", type=click.Path(path_type=Path), default=Path("axhw-demo"), show_default=True, help="Folder of the report."
-)
+@click.option("--out", type=PATH, default=Path("axhw-demo"), show_default=True, help="Folder of the report.")
 @library_option
 @engine_option
 @json_option

@@ -13,6 +13,7 @@ from click.core import ParameterSource
 from axhw.cli.filter_tables import print_filters, write_filters
 from axhw.cli.network_options import network_options
 from axhw.cli.options import (
+    PATH,
     engine_option,
     json_option,
     library_option,
@@ -56,7 +57,7 @@ from axhw.store import Store
 @click.option(
     "--assignment",
     "assignments",
-    type=click.Path(path_type=Path),
+    type=PATH,
     multiple=True,
     help="File of `axhw search` with a multiplier for every layer, filter or kernel, instead; give it several times.",
 )
@@ -81,7 +82,7 @@ from axhw.store import Store
     show_default=True,
     help="How the ranges of activations are taken.",
 )
-@click.option("--out", type=click.Path(path_type=Path), default=None, help="Folder for CSV files and figures.")
+@click.option("--out", type=PATH, default=None, help="Folder for CSV files and figures.")
 @library_option
 @engine_option
 @json_option

@@ -15,7 +15,7 @@ import numpy as np
 
 from axhw import __version__
 from axhw.cli.evolve_limits import limit_options, limits_from_options
-from axhw.cli.options import engine_option, json_option, library_option, print_json, progress
+from axhw.cli.options import PATH, engine_option, json_option, library_option, print_json, progress
 from axhw.cli.tables import plain_table, stdout
 from axhw.errors import AxhwError
 from axhw.evolve import checkpoint
@@ -62,7 +62,7 @@ def _count(context: click.Context, parameter: click.Parameter, text: str | None)
 @limit_options
 @click.option(
     "--histogram",
-    type=click.Path(path_type=Path),
+    type=PATH,
     default=None,
     help="Counts of operand pairs for WMED, .npy or .csv: a row for each a from the lowest up; or two, of a and b.",
 )
@@ -88,9 +88,7 @@ def _count(context: click.Context, parameter: click.Parameter, text: str | None)
     show_default=True,
     help="Evaluations before the next limit.",
 )
-@click.option(
-    "--out", type=click.Path(path_type=Path), required=True, help=f"Folder for {checkpoint.FILE} and {FRONT}."
-)
+@click.option("--out", type=PATH, required=True, help=f"Folder for {checkpoint.FILE} and {FRONT}.")
 @click.option("--resume", is_flag=True, help=f"Go on with the {checkpoint.FILE} in the folder.")
 @library_option
 @engine_option

@@ -8,7 +8,7 @@ from typing import get_args
 
 import click
 
-from axhw.cli.options import json_option, print_json, warn_of_unreadable
+from axhw.cli.options import PATH, json_option, print_json, warn_of_unreadable
 from axhw.export import FORMATS, Format, SimulationOptions, export_designs
 from axhw.export.tables import TableFormat
 from axhw.index import Index
@@ -23,7 +23,7 @@ _SIMULATED = ("sdf", *_OPERANDS)
 @click.command("export")
 @click.argument("designs", nargs=-1)
 @click.option("--format", type=click.Choice(FORMATS), default="csv", show_default=True, help="What to write.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write to.")
+@click.option("--out", type=PATH, required=True, help="Folder to write to.")
 @click.option(
     "--library",
     "libraries",

@@ -10,6 +10,7 @@ import click
 
 from axhw.characterize import characterize
 from axhw.cli.options import (
+    PATH,
     engine_option,
     json_option,
     library_option,
@@ -55,9 +56,7 @@ _RATIOS = ("area_um2", "delay_ns", "energy_fj", "energy_zero_delay_fj", "leakage
 @surroundings_options
 @wide_options
 @click.option("--target", "targets", type=click.Choice(TARGETS), multiple=True, help="Add the resources on an FPGA.")
-@click.option(
-    "--out", type=click.Path(path_type=Path), default=None, help="Folder for design.v, netlist.v, lut.csv, ..."
-)
+@click.option("--out", type=PATH, default=None, help="Folder for design.v, netlist.v, lut.csv, ...")
 @library_option
 @engine_option
 @json_option

@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import click
 
-from axhw.cli.options import engine_option, json_option, library_option, print_json, stderr, surroundings_options
+from axhw.cli.options import PATH, engine_option, json_option, library_option, print_json, stderr, surroundings_options
 from axhw.cli.record_text import print_design
 from axhw.cli.stages import Stages
 from axhw.errors import AxhwError
@@ -24,7 +24,7 @@ from axhw.measure import MIN_PAIRS, Conditions
 
 
 @click.command("import")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=PATH)
 @click.option("--signed/--unsigned", "signed", default=None, help="What the operands are: one must be given.")
 @click.option("--name", metavar="WORD", default=None, help="Of the design. [default: that of the module or file]")
 @click.option("--format", type=click.Choice(FORMATS), default=None, help="What FILE is. [default: by its suffix]")
@@ -32,7 +32,7 @@ from axhw.measure import MIN_PAIRS, Conditions
 @click.option(
     "--with",
     "beside",
-    type=click.Path(path_type=Path),
+    type=PATH,
     multiple=True,
     metavar="FILE",
     help="Verilog: another source, or a file that it includes; once for each.",
@@ -81,7 +81,7 @@ from axhw.measure import MIN_PAIRS, Conditions
 )
 @click.option(
     "--reference",
-    type=click.Path(path_type=Path),
+    type=PATH,
     default=None,
     help="Table that the products must equal: .npz, .csv, or an array from the lowest operands up, rows for a.",
 )
@@ -94,9 +94,7 @@ from axhw.measure import MIN_PAIRS, Conditions
 )
 @click.option("--seed", type=int, default=Conditions.seed, show_default=True, help="Seed of the operand stream.")
 @surroundings_options
-@click.option(
-    "--out", type=click.Path(path_type=Path), default=None, help="Folder for design.v, netlist.v, lut.csv, ..."
-)
+@click.option("--out", type=PATH, default=None, help="Folder for design.v, netlist.v, lut.csv, ...")
 @library_option
 @engine_option
 @json_option

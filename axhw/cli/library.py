@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from axhw.cli.options import engine_option, json_option, print_json, progress
+from axhw.cli.options import PATH, engine_option, json_option, print_json, progress
 from axhw.cli.tables import plain_table, stdout
 from axhw.errors import AxhwError
 from axhw.files import replacing
@@ -26,7 +26,7 @@ def command() -> None:
 
 @command.command("fit")
 @click.argument("full", nargs=-1, required=True, metavar="FULL...")
-@click.option("--out", type=click.Path(path_type=Path), default=None, help="Liberty file to write. [default: no file]")
+@click.option("--out", type=PATH, default=None, help="Liberty file to write. [default: no file]")
 @click.option(
     "--points", type=click.IntRange(2, 5), default=4, show_default=True, help="Table entries per axis; 2 is bilinear."
 )

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from axhw.cli.options import json_option, print_json, warn_of_unreadable
+from axhw.cli.options import PATH, json_option, print_json, warn_of_unreadable
 from axhw.cli.tables import plain_table, stdout, value_text
 from axhw.errors import AxhwError
 from axhw.index import Index
@@ -34,9 +34,7 @@ _HEADINGS = {
 @click.option("--desc", is_flag=True, help="Largest first.")
 @click.option("--limit", type=click.IntRange(min=1), default=None, help="At most so many.")
 @click.option("--pareto", metavar="COLUMN,...", default=None, help="Only designs that no other beats in all of these.")
-@click.option(
-    "--figure", type=click.Path(path_type=Path), default=None, help="Draw the front of --pareto X,Y: FILE.svg or .png."
-)
+@click.option("--figure", type=PATH, default=None, help="Draw the front of --pareto X,Y: FILE.svg or .png.")
 @click.option("--own", is_flag=True, help="Only the designs of your store.")
 @click.option("--shipped", is_flag=True, help="Only the designs that come with axhw.")
 @json_option

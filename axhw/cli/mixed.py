@@ -9,6 +9,7 @@ import click
 from rich.table import Table
 
 from axhw.cli.options import (
+    PATH,
     engine_option,
     json_option,
     library_option,
@@ -52,7 +53,7 @@ from axhw.mixed.record import MixedRecord
 @click.option("--pairs", type=click.IntRange(min=MIN_PAIRS), default=Conditions.pairs, show_default=True)
 @click.option("--seed", type=int, default=Conditions.seed, show_default=True, help="Seed of the operand stream.")
 @surroundings_options
-@click.option("--out", type=click.Path(path_type=Path), default=None, help="Folder for design.v, netlist.v, ...")
+@click.option("--out", type=PATH, default=None, help="Folder for design.v, netlist.v, ...")
 @library_option
 @engine_option
 @json_option

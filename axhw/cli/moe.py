@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from axhw.cli.options import engine_option, json_option, library_option, print_json, progress
+from axhw.cli.options import PATH, engine_option, json_option, library_option, print_json, progress
 from axhw.cli.tables import plain_table, points_of_accuracy, stdout
 from axhw.errors import AxhwError
 from axhw.evaluation import Bench, write_rows
@@ -33,9 +33,7 @@ from axhw.train.extra import choose_device
 _EVALUATION, _LOADS, _FRONTS, _FRONTS_JSON = "moe.csv", "loads.csv", "fronts.csv", "fronts.json"
 
 _data_option = click.option("--data", default="digits", show_default=True, metavar="NAME|PATH", help="Data set.")
-_data_dir_option = click.option(
-    "--data-dir", type=click.Path(path_type=Path), default=None, help="Folder to look for the data set in."
-)
+_data_dir_option = click.option("--data-dir", type=PATH, default=None, help="Folder to look for the data set in.")
 _models_option = click.option(
     "--model",
     "models",
@@ -62,7 +60,7 @@ def command() -> None:
 @_models_option
 @_data_option
 @_data_dir_option
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for weights and logs.")
+@click.option("--out", type=PATH, required=True, help="Folder for weights and logs.")
 @click.option(
     "--epochs", type=click.IntRange(min=1), default=None, help="In real values. [default: the network's plan]"
 )
@@ -70,7 +68,7 @@ def command() -> None:
 @click.option("--load-balance", type=float, default=None, help="Factor of the loss for uneven use. [default: the plan]")
 @click.option(
     "--start",
-    type=click.Path(path_type=Path),
+    type=PATH,
     default=None,
     help="Weights of the dense network to start from, without batch norms.  [default: it is trained first]",
 )
@@ -105,7 +103,7 @@ def command() -> None:
 )
 @click.option(
     "--weights",
-    type=click.Path(path_type=Path),
+    type=PATH,
     default=None,
     help="With --retrain: folder of trained networks, before those that come with axhw.",
 )
@@ -219,7 +217,7 @@ def _trained(model: str, data: str, out: Path, arguments: Sequence[str], *, seed
     "--compensate", type=click.Choice(COMPENSATIONS), default=None, help="Make up for errors in the layers' constants."
 )
 @click.option("--images", type=click.IntRange(min=1), default=None, help="Test images, drawn at random. [all]")
-@click.option("--out", type=click.Path(path_type=Path), default=None, help="Folder for CSV files and a figure.")
+@click.option("--out", type=PATH, default=None, help="Folder for CSV files and a figure.")
 @library_option
 @engine_option
 @json_option
@@ -331,7 +329,7 @@ def _print_evaluation(rows: Sequence[dict[str, Any]], loads: Sequence[dict[str, 
 )
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True)
 @click.option("--resume", is_flag=True, help="Go on with the searches in the folder --out.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for fronts and assignments.")
+@click.option("--out", type=PATH, required=True, help="Folder for fronts and assignments.")
 @library_option
 @engine_option
 @json_option

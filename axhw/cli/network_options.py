@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from axhw.cli.options import PATH
 from axhw.data.names import DATASETS
 from axhw.nn.zoo.names import GRAPHS
 
@@ -19,7 +19,7 @@ def network_options(command: Command) -> Command:
     for option in (
         click.option(
             "--data-dir",
-            type=click.Path(path_type=Path),
+            type=PATH,
             default=None,
             help="Folder to look for the data set in.",
         ),

@@ -10,7 +10,7 @@ from typing import Any
 import click
 import numpy as np
 
-from axhw.cli.options import json_option, print_json, progress
+from axhw.cli.options import PATH, json_option, print_json, progress
 from axhw.cli.tables import plain_table, stdout
 from axhw.errors import AxhwError
 from axhw.evaluation import write_rows
@@ -40,7 +40,7 @@ _COUNTS, _GANTT = "schedules", "schedule"  # figures
 @click.option("--experts", type=click.IntRange(min=1), default=None, help="How many there are. [16, or the file's]")
 @click.option("--active", type=click.IntRange(min=1), default=4, show_default=True, help="Of a synthetic trace.")
 @click.option("--layer", type=click.IntRange(min=0), default=1, show_default=True, help="Of a language model.")
-@click.option("--text", type=click.Path(path_type=Path), default=None, help="For a model. [a text that comes along]")
+@click.option("--text", type=PATH, default=None, help="For a model. [a text that comes along]")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of trace and schedulers.")
 @click.option(
     "--grouping",
@@ -61,7 +61,7 @@ _COUNTS, _GANTT = "schedules", "schedule"  # figures
 @click.option("--any-order", is_flag=True, help="Let ours reorder queues. [both, if no scheduler is named]")
 @click.option("--cycles", type=click.IntRange(min=1), default=None, help="Length of ours. [as short as can be]")
 @click.option("--bounds", is_flag=True, help="Bound transfers in token order too, which takes a minute a grouping.")
-@click.option("--out", type=click.Path(path_type=Path), default=None, help="Folder for tables and figures.")
+@click.option("--out", type=PATH, default=None, help="Folder for tables and figures.")
 @json_option
 def command(
     trace: str,

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from axhw.analog.technology import SCALED_TO_14_NM
-from axhw.cli.options import json_option, print_json, progress
+from axhw.cli.options import PATH, json_option, print_json, progress
 from axhw.cli.tables import plain_table, stdout
 from axhw.errors import AxhwError
 from axhw.evaluation import write_rows
@@ -62,7 +62,7 @@ _SHOWN = 20
 @click.option("--skew", type=float, default=0.5, show_default=True, help="Spread of the popularity of experts.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of choices and schedules.")
 @click.option("--jobs", type=click.IntRange(min=1), default=None, help="Threads. [default: processors]")
-@click.option("--out", type=click.Path(path_type=Path), default=None, help="Folder for tables and a figure.")
+@click.option("--out", type=PATH, default=None, help="Folder for tables and a figure.")
 @json_option
 def command(
     model: str,

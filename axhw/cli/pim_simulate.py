@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from axhw.analog.technology import SCALED_TO_14_NM
-from axhw.cli.options import json_option, print_json
+from axhw.cli.options import PATH, json_option, print_json
 from axhw.cli.tables import plain_table, stdout
 from axhw.evaluation import write_rows
 from axhw.files import output_folder
@@ -52,7 +52,7 @@ _STEPS = "pim-steps.csv"
 @click.option("--group", type=click.IntRange(min=1), default=1, show_default=True, help="Experts at a periphery.")
 @click.option("--uncached", is_flag=True, help="Simulate it without caches too, and say what they are worth.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the experts chosen.")
-@click.option("--out", type=click.Path(path_type=Path), default=None, help="Folder for a table and figures.")
+@click.option("--out", type=PATH, default=None, help="Folder for a table and figures.")
 @json_option
 def command(
     model: str,

@@ -11,7 +11,7 @@ import click
 
 from axhw.analog.programming_noise import MODELS
 from axhw.cli.analog_options import NO_NOISE, signed_table
-from axhw.cli.options import json_option, print_json, progress
+from axhw.cli.options import PATH, json_option, print_json, progress
 from axhw.cli.tables import plain_table, stdout
 from axhw.errors import AxhwError
 from axhw.evaluation import write_rows
@@ -36,7 +36,7 @@ _TABLE, _SCHEDULES, _DOCUMENT = "values.csv", "schedule-values.csv", "values.jso
 @click.option(
     "--bytes", "most_bytes", type=click.IntRange(min=2), default=2049, show_default=True, help="Of its beginning."
 )
-@click.option("--data-dir", type=click.Path(path_type=Path), default=None, help="Folder to look for the text in.")
+@click.option("--data-dir", type=PATH, default=None, help="Folder to look for the text in.")
 @click.option("--window", type=click.IntRange(min=2), default=256, show_default=True, help="Bytes of a sequence.")
 @click.option(
     "--prompt",
@@ -104,7 +104,7 @@ _TABLE, _SCHEDULES, _DOCUMENT = "values.csv", "schedule-values.csv", "values.jso
     "--grouping", "groupings", multiple=True, default=("S4",), show_default=True, metavar="NAME", help="Of schedules."
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the first chip; schedulers.")
-@click.option("--out", type=click.Path(path_type=Path), default=None, help="Folder for CSV and JSON files.")
+@click.option("--out", type=PATH, default=None, help="Folder for CSV and JSON files.")
 @json_option
 def command(
     model: str,

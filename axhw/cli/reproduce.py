@@ -10,7 +10,7 @@ from typing import Any
 import click
 from rich.table import Table
 
-from axhw.cli.options import engine_option, json_option, library_option, peak_memory_mb, print_json, progress
+from axhw.cli.options import PATH, engine_option, json_option, library_option, peak_memory_mb, print_json, progress
 from axhw.cli.tables import plain_table, points_of_accuracy, stdout
 from axhw.errors import AxhwError
 from axhw.files import output_folder
@@ -30,10 +30,10 @@ def command() -> None:
 @click.option("--images", type=click.IntRange(min=10), default=None, help="Validation images to search on.")
 @click.option("--test-images", type=click.IntRange(min=1), default=None, help="Test images for the report. [all]")
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True)
-@click.option("--data-dir", type=click.Path(path_type=Path), default=None, help="Folder to look for data sets in.")
+@click.option("--data-dir", type=PATH, default=None, help="Folder to look for data sets in.")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=PATH,
     default=_MAX_DNN,
     show_default=True,
     help="Folder of the results and finished parts; a run that was stopped goes on from there.",
@@ -83,7 +83,7 @@ def max_dnn(
 @command.command("axmoe")
 @click.option("--quick", is_flag=True, help="Small networks that come with axhw, on digits: a minute instead of hours.")
 @click.option("--data", default=None, metavar="NAME", help="Data set of the networks. [cifar10_jpeg]")
-@click.option("--weights", type=click.Path(path_type=Path), default=None, help="Folder of networks trained before.")
+@click.option("--weights", type=PATH, default=None, help="Folder of networks trained before.")
 @click.option("--evaluations", type=click.IntRange(min=1), default=None, help="Configurations of each search.")
 @click.option("--test-images", type=click.IntRange(min=1), default=None, help="Test images. [all]")
 @click.option(
@@ -91,10 +91,10 @@ def max_dnn(
 )
 @click.option("--array", type=click.IntRange(min=1, max=32), default=None, help="Rows and columns of systolic arrays.")
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of the searches.")
-@click.option("--data-dir", type=click.Path(path_type=Path), default=None, help="Folder to look for data sets in.")
+@click.option("--data-dir", type=PATH, default=None, help="Folder to look for data sets in.")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=PATH,
     default=_AXMOE,
     show_default=True,
     help="Folder of results, retrained weights and finished parts; a run that was stopped goes on from there.",
@@ -165,7 +165,7 @@ def axmoe(
     "--model",
     "models",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="FOLDER",
     help="Trained model of bytes; give it several times: the first one is studied in depth. [one that comes with axhw]",
 )
@@ -174,10 +174,10 @@ def axmoe(
 @click.option("--selection-bytes", type=click.IntRange(min=1024), default=None, help="Of the validation text.")
 @click.option("--seeds", type=click.IntRange(min=1), default=None, help="Of chips, two chips each.")
 @click.option("--jobs", type=click.IntRange(min=1), default=None, help="Threads. [all processors]")
-@click.option("--data-dir", type=click.Path(path_type=Path), default=None, help="Folder to look for texts in.")
+@click.option("--data-dir", type=PATH, default=None, help="Folder to look for texts in.")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=PATH,
     default=_ANALOG_MOE,
     show_default=True,
     help="Folder of results and finished parts; a run that was stopped goes on from there.",
@@ -241,10 +241,10 @@ def analog_moe(
     metavar="NAME|FOLDER",
     help="Trained model of bytes, for values; give it several times. [one that comes with axhw]",
 )
-@click.option("--data-dir", type=click.Path(path_type=Path), default=None, help="Folder to look for texts in.")
+@click.option("--data-dir", type=PATH, default=None, help="Folder to look for texts in.")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=PATH,
     default=_MOE_PIM,
     show_default=True,
     help="Folder of results and finished parts; a run that was stopped goes on from there.",

@@ -10,7 +10,7 @@ import click
 from click.core import ParameterSource
 
 from axhw.cli.network_options import network_options
-from axhw.cli.options import json_option, multipliers_option, print_json, progress
+from axhw.cli.options import PATH, json_option, multipliers_option, print_json, progress
 from axhw.cli.tables import stdout
 from axhw.errors import AxhwError
 from axhw.lookup import named_multipliers
@@ -26,7 +26,7 @@ from axhw.train.extra import choose_device
 @click.option(
     "--assignment",
     "assignments",
-    type=click.Path(path_type=Path),
+    type=PATH,
     multiple=True,
     help="File of `axhw search` with a multiplier for every layer, filter or kernel, instead; give it several times.",
 )
@@ -36,7 +36,7 @@ from axhw.train.extra import choose_device
 @click.option("--weight-decay", type=float, default=SHORT.weight_decay, show_default=True)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Order and changes of images.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for weights and logs.")
+@click.option("--out", type=PATH, required=True, help="Folder for weights and logs.")
 @json_option
 def command(
     model: str,

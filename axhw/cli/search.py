@@ -12,6 +12,7 @@ import click
 
 from axhw.cli.network_options import network_options
 from axhw.cli.options import (
+    PATH,
     engine_option,
     json_option,
     library_option,
@@ -110,7 +111,7 @@ FRONT_CSV, FRONT_JSON, FRONT_FIGURE = "front.csv", "front.json", "front.svg"
 @click.option("--resume", is_flag=True, help="Go on with the search in the folder --out.")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=PATH,
     default=None,
     help="Folder for the front, assignments, figures and the state of the search.",
 )

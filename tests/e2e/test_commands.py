@@ -337,6 +337,13 @@ def test_help_names_every_command(run: Run) -> None:
         assert run(name, "--help")[0] == 0
 
 
+@pytest.mark.parametrize("command", [["gen"], ["demo"], ["retrain"]])
+def test_an_empty_path_is_not_the_current_folder(run: Run, command: list[str]) -> None:
+    code, stdout, stderr = run(*command, "--out", "")
+    assert (code, stdout) == (2, "")
+    assert stderr.startswith("axhw: Invalid value for '--out': expected a path, found an empty one (see `axhw ")
+
+
 @pytest.mark.parametrize("group", [[], ["moe"]])
 def test_a_group_alone_prints_its_help_and_nothing_else(run: Run, group: list[str]) -> None:
     _, stdout, stderr = run(*group)
