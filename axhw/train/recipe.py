@@ -26,6 +26,12 @@ class Recipe:
         Weight decay is for weights, not for biases and norms.
     label_smoothing : float
         Share of each label that is spread over all classes.
+    distillation : float
+        Share of the loss that is for other answers than those that the network gave with exact products before it was
+        retrained; the rest is for other answers than the labels.
+    temperature : float
+        What logits are divided by for that, and the square of which the loss is multiplied by (Hinton, Vinyals and
+        Dean, arXiv:1503.02531, section 2).
     largest_gradient : float or None
         Gradients of a larger norm, all parameters together, are scaled down to it.
     range_epochs : int
@@ -49,6 +55,8 @@ class Recipe:
     momentum: float = 0.9
     weight_decay: float = 5e-4
     label_smoothing: float = 0.0
+    distillation: float = 0.0
+    temperature: float = 1.0
     largest_gradient: float | None = None
     range_epochs: int = 0
     load_balance: float = 0.0
@@ -62,6 +70,10 @@ class Recipe:
         for name in ("momentum", "label_smoothing"):
             if not 0 <= getattr(self, name) < 1:
                 raise AxhwError(f"Expected {name.replace('_', ' ')} from 0 to below 1, found {getattr(self, name)}.")
+        if not 0 <= self.distillation <= 1:
+            raise AxhwError(f"Expected distillation from 0 to 1, found {self.distillation}.")
+        if not (math.isfinite(self.temperature) and self.temperature > 0):
+            raise AxhwError(f"Expected a finite temperature above 0, found {self.temperature}.")
         if self.largest_gradient is not None and not self.largest_gradient > 0:
             raise AxhwError(f"Expected a largest gradient above 0, found {self.largest_gradient}.")
         if self.range_epochs < 0:

@@ -156,7 +156,8 @@ class Session:
             history, images = self._history(), Images.placed(self.splits, self.device)
             calibrated = self._calibrated(network, calibration_images)
             # Read before training, as a continued one reads them again from the same weights.
-            exact = accuracy(placed(QuantizedModule(calibrated, signed=self.signed), self.device), images.test)
+            teacher = placed(QuantizedModule(calibrated, signed=self.signed), self.device)
+            exact = accuracy(teacher, images.test)
             module = placed(
                 QuantizedModule(calibrated, signed=self.signed, tables=tables, approximation=approximation), self.device
             )
@@ -165,7 +166,7 @@ class Session:
                 history.line(f"exact products: test accuracy {exact:.4f}")
                 history.line(f"approximate products, before training: test accuracy {before:.4f}")
             seconds = self._share(_REAL_SHARE + _QUANTIZED_SHARE)
-            train_quantized(module, images, recipe, seed=self.seed, history=history, seconds=seconds)
+            train_quantized(module, images, recipe, seed=self.seed, history=history, seconds=seconds, teacher=teacher)
             after = accuracy(module, images.test)
             history.line(f"approximate products, after training: test accuracy {after:.4f}")
             return Retrained(

@@ -79,8 +79,18 @@ def train_quantized(
     seed: int,
     history: History,
     seconds: float | None = None,
+    teacher: QuantizedModule | None = None,
 ) -> None:
     """Train with codes; the weights with the highest validation accuracy stay, those before the first epoch included.
+
+    Parameters
+    ----------
+    module : QuantizedModule
+        On the device of the images.
+    seconds : float, optional
+        The schedule is shortened to keep to it.
+    teacher : QuantizedModule, optional
+        On that device too; for recipes with distillation.
 
     Raises
     ------
@@ -89,7 +99,7 @@ def train_quantized(
     """
     _freeze(module.model, recipe)
     tensors = {**module.model.tensors(), "limits": module.limits}
-    trainer = Trainer(module, tensors, images.train, recipe, seed=seed, log=history.line)
+    trainer = Trainer(module, tensors, images.train, recipe, seed=seed, log=history.line, teacher=teacher)
     best = Best(tensors)
     state = {**trainer.state, **best.state}
     stage = _Stage("quantized", history, trainer, state, recipe, seconds)

@@ -37,6 +37,8 @@ class Trainer:
     seed : int
     log : callable
         Takes a line about what can't be done on this device.
+    teacher : QuantizedModule, optional
+        On the device of the images; what it answers is what a recipe with distillation wants.
     mixed : bool
         On a GPU, compute in bfloat16 where that is safe: faster, for real values only.
     record : bool
@@ -45,7 +47,8 @@ class Trainer:
     Raises
     ------
     AxhwError
-        For a batch larger than the training split, and for gates to be balanced in training with codes.
+        For a batch larger than the training split, gates to be balanced in training with codes, and distillation
+        without a teacher.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class Trainer:
         *,
         seed: int,
         log: Callable[[str], None],
+        teacher: QuantizedModule | None = None,
         mixed: bool = False,
         record: bool = True,
     ) -> None:
@@ -68,7 +72,13 @@ class Trainer:
             raise AxhwError(
                 f"Expected gates to be balanced in training with real values, found {recipe.load_balance} for codes."
             )
+        if recipe.distillation and teacher is None:
+            raise AxhwError(
+                f"Expected distillation in retraining, where a network knows its answers with exact products, found "
+                f"{recipe.distillation} in a training from random weights."
+            )
         self._model = model
+        self._teacher = teacher if recipe.distillation else None
         self._images = images
         self._recipe = recipe
         self._seed = seed
@@ -91,6 +101,9 @@ class Trainer:
         self._run: Callable[[], None] | None = None
         self._of_epoch: dict[str, torch.Tensor] = {}
         self._decided: dict[str, torch.Tensor] = {}
+        # What the teacher answers to the images of an epoch, and of a step.
+        self._answers = torch.zeros((0, 0), device=device)
+        self._wanted = torch.zeros((recipe.batch, *model.graph.shapes[model.graph.output]), device=device)
         # The epoch that room was made for last.
         self._roomy: int | None = None
 
@@ -115,6 +128,9 @@ class Trainer:
         start = number if position is None else position
         self._model.train()
         choice = self._images.epoch(seed=self._seed, epoch=number)
+        if self._teacher is not None:
+            asked = choice[: self.steps * self._recipe.batch]
+            self._answers = answers_of(self._teacher, self._images, asked, at_once=self._at_once)
         self._loss.zero_()
         for index in range(self.steps):
             self._optimizer.set_rate(self._recipe.rate(start + stretch * index / self.steps))
@@ -138,7 +154,7 @@ class Trainer:
         self._of_epoch = {}
         if self._on_gpu and self._record_steps and isinstance(model, QuantizedModule) and model.early_gates:
             choice = self._images.epoch(seed=self._seed, epoch=number)[: self.steps * self._recipe.batch]
-            self._of_epoch = choices_of(model, self._images, choice, at_once=self._recipe.batch * _BATCHES_AT_ONCE)
+            self._of_epoch = choices_of(model, self._images, choice, at_once=self._at_once)
             self._decided = before or {
                 gate: codes[: self._recipe.batch].clone() for gate, codes in self._of_epoch.items()
             }
@@ -151,10 +167,17 @@ class Trainer:
         """Those of the first step of an epoch."""
         return self._images(self._images.epoch(seed=self._seed, epoch=number)[: self._recipe.batch])[0]
 
+    @property
+    def _at_once(self) -> int:
+        """Images of which nothing is differentiated."""
+        return self._recipe.batch * _BATCHES_AT_ONCE
+
     def _choose(self, choice: Choice, step: int) -> None:
-        """Take over the images of a step, and what gates chose for them."""
+        """Take over the images of a step, what gates chose for them, and what the teacher answers."""
         of_step = slice(step * self._recipe.batch, (step + 1) * self._recipe.batch)
         self._choice.copy_(choice[of_step])
+        if self._teacher is not None:
+            self._wanted.copy_(self._answers[of_step])
         for gate, codes in self._decided.items():
             codes.copy_(self._of_epoch[gate][of_step])
 
@@ -190,12 +213,20 @@ class Trainer:
         with self._precision():
             balance = LoadBalance(self._model.graph) if self._balances else None
             logits = self._logits(images, balance)
-            loss = F.cross_entropy(logits.float(), labels, label_smoothing=self._recipe.label_smoothing)
+            loss = self._error(logits.float(), labels)
             if balance is not None:
                 loss = loss + self._recipe.load_balance * balance.loss()
         loss.backward()
         self._optimizer.step()
         self._loss += loss.detach()
+
+    def _error(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        share, temperature = self._recipe.distillation, self._recipe.temperature
+        error = F.cross_entropy(logits, labels, label_smoothing=self._recipe.label_smoothing)
+        if not share:
+            return error
+        wanted = F.softmax(self._wanted / temperature, dim=1)
+        return (1 - share) * error + share * temperature**2 * F.cross_entropy(logits / temperature, wanted)
 
     def _logits(self, images: torch.Tensor, balance: LoadBalance | None) -> torch.Tensor:
         if balance is not None:
@@ -244,6 +275,14 @@ class Trainer:
                 for name, tensor in self.state.items():
                     tensor.copy_(kept[name])
             self._loss.zero_()
+
+
+def answers_of(model: QuantizedModule, images: DeviceImages, choice: Choice, *, at_once: int) -> torch.Tensor:
+    """Outputs for many images, float32 [B, classes], computed for some at once."""
+    model.eval()
+    starts = range(0, len(choice.index), at_once)
+    with torch.no_grad():
+        return torch.cat([model(images(choice[start : start + at_once])[0]).float() for start in starts])
 
 
 def choices_of(

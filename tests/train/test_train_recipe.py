@@ -33,6 +33,8 @@ def test_rate_rises_then_falls_along_a_half_cosine() -> None:
         ({"learning_rate": math.nan}, "Expected a finite learning rate above 0, found nan."),
         ({"momentum": 1.0}, "Expected momentum from 0 to below 1, found 1.0."),
         ({"label_smoothing": -0.1}, "Expected label smoothing from 0 to below 1, found -0.1."),
+        ({"distillation": 1.5}, "Expected distillation from 0 to 1, found 1.5."),
+        ({"temperature": 0.0}, "Expected a finite temperature above 0, found 0.0."),
         ({"weight_decay": -1.0}, "Expected weight decay of at least 0, found -1.0."),
         ({"warmup_epochs": math.inf}, "Expected warmup epochs of at least 0, found inf."),
         ({"largest_gradient": 0.0}, "Expected a largest gradient above 0, found 0.0."),
