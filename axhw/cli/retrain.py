@@ -14,7 +14,7 @@ from axhw.cli.options import PATH, json_option, multipliers_option, print_json, 
 from axhw.cli.tables import stdout
 from axhw.errors import AxhwError
 from axhw.lookup import named_multipliers
-from axhw.retraining import SHORT, Products, Start, retrain
+from axhw.retraining import DISTILLED, Products, Start, retrain
 from axhw.search.assignment import Assignment
 from axhw.store import Store
 from axhw.train.extra import choose_device
@@ -30,10 +30,19 @@ from axhw.train.extra import choose_device
     multiple=True,
     help="File of `axhw search` with a multiplier for every layer, filter or kernel, instead; give it several times.",
 )
-@click.option("--epochs", type=click.IntRange(min=1), default=SHORT.epochs, show_default=True)
-@click.option("--batch", type=click.IntRange(min=1), default=SHORT.batch, show_default=True, help="Images a step.")
-@click.option("--learning-rate", type=float, default=SHORT.learning_rate, show_default=True, help="The highest rate.")
-@click.option("--weight-decay", type=float, default=SHORT.weight_decay, show_default=True)
+@click.option("--epochs", type=click.IntRange(min=1), default=DISTILLED.epochs, show_default=True)
+@click.option("--batch", type=click.IntRange(min=1), default=DISTILLED.batch, show_default=True, help="Images a step.")
+@click.option(
+    "--learning-rate", type=float, default=DISTILLED.learning_rate, show_default=True, help="The highest rate."
+)
+@click.option("--weight-decay", type=float, default=DISTILLED.weight_decay, show_default=True)
+@click.option(
+    "--distillation",
+    type=click.FloatRange(min=0.0, max=1.0),
+    default=DISTILLED.distillation,
+    show_default=True,
+    help="Share of the loss that wants what the network answered with exact products; the rest wants the labels.",
+)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Order and changes of images.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda")
 @click.option("--out", type=PATH, required=True, help="Folder for weights and logs.")
@@ -48,6 +57,7 @@ def command(
     batch: int,
     learning_rate: float,
     weight_decay: float,
+    distillation: float,
     seed: int,
     device: str,
     out: Path,
@@ -55,9 +65,10 @@ def command(
 ) -> None:
     """Retrain a network with approximate products (needs PyTorch: pip install 'axhw[train]').
 
-    The forward pass computes the integers that `axhw eval` computes; gradients are those of exact products. The weights
-    of the epoch with the best validation accuracy are kept. A retraining that was stopped goes on from its checkpoint;
-    one that was finished is left as it is, and one with other settings needs another folder.
+    The forward pass computes the integers that `axhw eval` computes; gradients are those of exact products. The network
+    is retrained towards what it answered with exact products; --distillation 0 retrains it towards the labels. The
+    weights of the epoch with the best validation accuracy are kept. A retraining that was stopped goes on from its
+    checkpoint; one that was finished is left as it is, and one with other settings needs another folder.
 
     \b
     axhw retrain --model resnet8 --data cifar10_jpeg -m mul8s_1L2L --out retrained
@@ -69,7 +80,12 @@ def command(
         raise AxhwError("Expected --multiplier without --assignment, found both: retrain with one after the other.")
     chosen = choose_device(device)
     recipe = dataclasses.replace(
-        SHORT, epochs=epochs, batch=batch, learning_rate=learning_rate, weight_decay=weight_decay
+        DISTILLED,
+        epochs=epochs,
+        batch=batch,
+        learning_rate=learning_rate,
+        weight_decay=weight_decay,
+        distillation=distillation,
     )
     loaded = {path.stem: Assignment.load(path) for path in assignments}
     if len(loaded) < len(assignments):

@@ -20,7 +20,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--model", action="append", required=True, help="network of the zoo; several times for several")
     parser.add_argument("--data", required=True, help="data set, e.g. cifar10_jpeg")
     parser.add_argument("--multiplier", "-m", action="append", required=True, choices=CIRCUITS, metavar="CIRCUIT")
-    parser.add_argument("--recipe", action="append", choices=RECIPES, help="both by default")
+    parser.add_argument("--recipe", action="append", choices=RECIPES, help="all by default")
     parser.add_argument("--seed", action="append", type=int, help="0 by default")
     parser.add_argument("--weights", type=Path, help="folder with <model>-<data>.safetensors, before those of axhw")
     parser.add_argument("--data-folder", type=Path, help="folder to look for the data set in")

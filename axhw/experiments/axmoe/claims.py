@@ -6,84 +6,39 @@ Claims whose cells are not all there are left out, and told as missing.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from statistics import NormalDist
-from typing import Any
 
 import numpy as np
 
-from axhw.experiments.axmoe.cells import compensated_column, retrained_column, start_column
+from axhw.experiments.axmoe.cells import compensated_column
+from axhw.experiments.axmoe.measured import (
+    DIGITS,
+    LOST_PCT,
+    Measured,
+    Row,
+    final_accuracy,
+    loss,
+    recovered,
+    short,
+    whole,
+)
+from axhw.experiments.axmoe.retraining_claims import BETTER_RECIPE, better_recipe, recovery, recovery_text
 from axhw.experiments.claims import Claim, Missing, computed
 from axhw.hdl.families.evoapprox import EXACT_CIRCUIT
 from axhw.moe.cells import RECIPES
-from axhw.moe.normalized_cost import published_ratio
-
-Row = Mapping[str, Any]
-
-LAST_CIRCUIT = "mul8s_1L2L"
-"""The most aggressive circuit of the study."""
 
 COLLAPSED = 0.5
 """Share of the exact accuracy below which a network has collapsed."""
 
 ALIKE_PCT = 3.0
-RECOVERED_PCT = 1.0
 EQUAL_COST = 0.01
 CHANCE = 0.05
 LESS_ENERGY_PCT, EQUAL_LOSS_PCT = 10.0, 1.0
-LOST_PCT = 2.0
 HALF = 0.5
 SOFT_COST = (2.0, 3.0)
 
-# Differences of shares that are whole numbers of images are to be equal where these are.
-_DIGITS = 9
 _WITH = {"none": "as is", "bias": "biases compensated", "affine": "biases and scales compensated"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Measured:
-    """What claims are computed from.
-
-    Attributes
-    ----------
-    cells : sequence of rows of `axhw.experiments.axmoe.cells`
-    gains : sequence of rows of `axhw.experiments.axmoe.assignments.gains`
-    recovering : tuple of str
-        Networks that are to recover by retraining.
-    circuits : tuple of str
-        Of the plan.
-    about : str
-        Data and images.
-    """
-
-    cells: Sequence[Row]
-    gains: Sequence[Row]
-    recovering: tuple[str, ...]
-    circuits: tuple[str, ...]
-    about: str
-
-    def first(self, **columns: Any) -> list[Row]:
-        """Rows with these values, one for each network and circuit."""
-        wanted = dict(columns)
-        found: dict[tuple[str, str], Row] = {}
-        for row in self.cells:
-            if all(row[name] == value for name, value in wanted.items()):
-                found.setdefault((row["network"], row["circuit"]), row)
-        return list(found.values())
-
-    def topologies(self, base: str) -> dict[str, list[Row]]:
-        """Rows of approximate circuits by topology, from the circuit of least saving to that of most.
-
-        Only circuits that all its topologies have.
-        """
-        found: dict[str, dict[str, Row]] = {}
-        for row in self.first(base=base):
-            if row["circuit"] != EXACT_CIRCUIT:
-                found.setdefault(row["topology"], {})[row["circuit"]] = row
-        common = set.intersection(*map(set, found.values())) if found else set[str]()
-        order = sorted(common, key=lambda circuit: -published_ratio(circuit))
-        return {name: [rows[circuit] for circuit in order] for name, rows in found.items()} if order else {}
 
 
 def claims(measured: Measured) -> tuple[list[Claim], list[dict[str, str]]]:
@@ -92,7 +47,8 @@ def claims(measured: Measured) -> tuple[list[Claim], list[dict[str, str]]]:
         DENSE_RESILIENT: _dense_resilient,
         COLLAPSE: _collapse,
         TRANSFORMERS: _transformers,
-        **{recovery_text(recipe, measured.recovering): _recovery(recipe) for recipe in RECIPES},
+        **{recovery_text(recipe, measured.recovering): recovery(recipe) for recipe in RECIPES},
+        BETTER_RECIPE: better_recipe,
         BEATS_AS_IS: _beats_as_is,
         BEATS: _beats,
         SOFT: _soft,
@@ -110,13 +66,6 @@ BEATS = "Retrained, a topology with experts is more accurate than Dense at equal
 SOFT = "Soft reaches the best accuracy of all topologies, at 2 to 3 times the cost."
 PER_EXPERT = "A multiplier for each expert saves at least 10 % more energy than one for all, at equal accuracy."
 BIAS = "It is the bias of products that costs accuracy: taking the mean error back recovers most of it."
-
-
-def recovery_text(recipe: str, networks: Sequence[str]) -> str:
-    """The claim about networks retrained with a recipe."""
-    whose = "the study's recipe" if recipe == "study" else "our recipe"
-    named = " and ".join(networks) or "Networks"
-    return f"{named} recover to within 1 point with every circuit up to 1L2L, retrained by {whose}."
 
 
 def _bases(measured: Measured) -> dict[str, dict[str, list[Row]]]:
@@ -194,46 +143,6 @@ def _transformers(measured: Measured) -> Claim:
     )
 
 
-def _recovery(recipe: str) -> Callable[[Measured], Claim]:
-    def make(measured: Measured) -> Claim:
-        column, start, wanted = retrained_column(recipe), start_column(recipe), _up_to_last(measured.circuits)
-        if not (measured.recovering and wanted):
-            raise Missing("networks and circuits to retrain")
-        worst, texts = -np.inf, []
-        for network in measured.recovering:
-            losses = {}
-            for circuit in wanted:
-                rows = [row for row in measured.cells if (row["network"], row["circuit"]) == (network, circuit)]
-                found = [loss(row, column, start=start) for row in rows if row[column] is not None]
-                if not found:
-                    raise Missing(f"{network} retrained for {circuit} (recipe {recipe})")
-                losses[circuit] = float(np.mean(found))
-            at = max(losses, key=losses.__getitem__)
-            worst = max(worst, losses[at])
-            texts.append(f"{network}: at most {losses[at]:.2f} points lost ({short(at)})")
-        others = [
-            row
-            for row in measured.first()
-            if row["network"] not in measured.recovering and row["circuit"] in wanted and row[column] is not None
-        ]
-        if others:
-            row = max(others, key=lambda row: loss(row, column, start=start))
-            count = len({row["network"] for row in others})
-            lost = loss(row, column, start=start)
-            texts.append(f"{count} others: at most {lost:.2f} ({row['network']}, {short(row['circuit'])})")
-        return Claim(
-            claim=recovery_text(recipe, measured.recovering),
-            paper="ResNet-20 Dense: 68.58 % exact, 68.31 % with 1L2J",
-            ours="; ".join(texts),
-            met=bool(worst <= RECOVERED_PCT),
-            basis=f"{measured.about}; against the network with exact products before retraining, mean over seeds (of "
-            f"others the first); met if none of the named loses more than {RECOVERED_PCT:g} point with a circuit up to "
-            f"{short(LAST_CIRCUIT)}",
-        )
-
-    return make
-
-
 def _finished(measured: Measured, base: str) -> list[Row]:
     """Rows with an accuracy that is final, under ``final``."""
     rows = ({**row, "final": final_accuracy(row)} for row in measured.first(base=base))
@@ -250,7 +159,7 @@ def _beats(measured: Measured) -> Claim:
         pair=(row, rival),
         paper="ViT-Small with 1L2L at 0.485: Hard 75.97 %, Dense 75.00 %",
         count=count,
-        which="retrained accuracy of the better recipe, first seed, exact networks included",
+        which="retrained accuracy of the best recipe, first seed, exact networks included",
     )
 
 
@@ -361,9 +270,9 @@ def _per_expert(measured: Measured) -> Claim:
     if not rows:
         raise Missing("searches of a network with experts")
     met = any(
-        round(row["less_by_expert_pct"], _DIGITS) >= LESS_ENERGY_PCT
-        and round(row["expert_test_loss_pct"], _DIGITS)
-        <= max(EQUAL_LOSS_PCT, round(row["network_test_loss_pct"], _DIGITS))
+        round(row["less_by_expert_pct"], DIGITS) >= LESS_ENERGY_PCT
+        and round(row["expert_test_loss_pct"], DIGITS)
+        <= max(EQUAL_LOSS_PCT, round(row["network_test_loss_pct"], DIGITS))
         for row in rows
     )
     texts = [
@@ -410,47 +319,7 @@ def _bias(measured: Measured) -> Claim:
     )
 
 
-def recovered(row: Row, column: str) -> float:
-    """Share of the loss as is that another column of accuracies does not have."""
-    lost = float(row["int8_accuracy"] - row["accuracy"])
-    return round(float(row[column] - row["accuracy"]) / lost, _DIGITS)
-
-
-def final_accuracy(row: Row) -> float | None:
-    """After retraining with the better recipe; of the exact circuit at least that of the network as it is.
-
-    Retrainings of another training of the network are left out: nobody can choose between two networks by recipe.
-    """
-    own = [recipe for recipe in RECIPES if row[start_column(recipe)] in (None, row["int8_accuracy"])]
-    found = [row[retrained_column(recipe)] for recipe in own]
-    if row["circuit"] == EXACT_CIRCUIT:
-        found.append(row["int8_accuracy"])
-    known = [float(accuracy) for accuracy in found if accuracy is not None]
-    return max(known, default=None)
-
-
-def whole(value: float) -> str:
-    """A rounded number, 0 without a sign."""
-    return str(round(value))
-
-
-def short(circuit: str) -> str:
-    """A circuit without what all names begin with."""
-    return circuit.removeprefix("mul8s_")
-
-
-def loss(row: Row, column: str = "accuracy", *, start: str = "int8_accuracy") -> float:
-    """Points of accuracy lost."""
-    return round(100 * float(row[start] - row[column]), _DIGITS)
-
-
 def _first_collapse(rows: Sequence[Row]) -> int:
     """Place of the first circuit with which the network has collapsed; their number if there is none."""
     collapsed = (place for place, row in enumerate(rows) if row["accuracy"] < COLLAPSED * row["int8_accuracy"])
     return next(collapsed, len(rows))
-
-
-def _up_to_last(circuits: Sequence[str]) -> list[str]:
-    """Approximate circuits that save at most as much as `LAST_CIRCUIT`."""
-    least = published_ratio(LAST_CIRCUIT)
-    return [circuit for circuit in circuits if circuit != EXACT_CIRCUIT and published_ratio(circuit) >= least]

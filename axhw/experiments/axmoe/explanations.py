@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from axhw.experiments.axmoe.cells import compensated_column
-from axhw.experiments.axmoe.claims import LOST_PCT, loss, recovered, short, whole
+from axhw.experiments.axmoe.measured import LOST_PCT, loss, recovered, short, whole
 from axhw.hdl.families.evoapprox import EXACT_CIRCUIT
 from axhw.moe.search import SHARINGS
 from axhw.report.axmoe import draw_energies, draw_experts, draw_sharings

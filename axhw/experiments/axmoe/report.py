@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from axhw.experiments.axmoe.cells import compensated_column, retrained_column, start_column
-from axhw.experiments.axmoe.claims import final_accuracy, short
 from axhw.experiments.axmoe.explanations import (
     NAME,
     about,
@@ -20,6 +19,7 @@ from axhw.experiments.axmoe.explanations import (
     routing_blocks,
     sharing_blocks,
 )
+from axhw.experiments.axmoe.measured import final_accuracy, short
 from axhw.experiments.results import Document, Report, claims_blocks, made_by, tables_named
 from axhw.hdl.families.evoapprox import EXACT_CIRCUIT
 from axhw.moe.cells import RECIPES
@@ -111,7 +111,7 @@ def _accuracies(document: Document) -> list[Block]:
     columns |= {compensated_column("affine"): "biases and scales compensated"}
     columns |= {retrained_column(recipe): f"retrained ({recipe})" for recipe in RECIPES}
     return [
-        "Accuracy in % as is, and after retraining with the recipe that is better on these images (first seed), of the "
+        "Accuracy in % as is, and after retraining with the recipe that is best on these images (first seed), of the "
         "recipes that began with the network that is run as is.",
         Table(heads=("network", *map(short, circuits)), rows=lines, left=1),
         Picture(
@@ -209,7 +209,7 @@ def _costs(document: Document) -> list[Block]:
             rows=memory,
             left=1,
         ),
-        "Accuracies in %; as is, compensated without retraining, and retrained with both recipes.",
+        "Accuracies in %; as is, compensated without retraining, and retrained with each recipe.",
         Table(heads=(*heads, *RECIPES), rows=lines, left=2),
     ]
 

@@ -13,10 +13,11 @@ from axhw.errors import AxhwError
 from axhw.evaluation import eight_bit_table
 from axhw.experiments.axmoe.assignments import Searching, gains
 from axhw.experiments.axmoe.cells import Table, retrained_column
-from axhw.experiments.axmoe.claims import Measured, claims
+from axhw.experiments.axmoe.claims import claims
 from axhw.experiments.axmoe.experts import expert_rows, heterogeneity
 from axhw.experiments.axmoe.gates import all_load_rows, routing_rows
 from axhw.experiments.axmoe.hardware import arrays_of, hardware_rows
+from axhw.experiments.axmoe.measured import Measured
 from axhw.experiments.axmoe.plan import Plan
 from axhw.experiments.axmoe.subjects import Subject
 from axhw.experiments.setup import Setup

@@ -129,7 +129,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0 if all are trained, 1 if some failed or were left for want of time, 2 and 130 as elsewhere."""
     parser = Parser(prog="python -m axhw.experiments.axmoe.trainings", description=__doc__)
     parser.add_argument("--network", action="append", help="of the plan; several times for several, all by default")
-    parser.add_argument("--recipe", action="append", choices=RECIPES, help="both by default")
+    parser.add_argument("--recipe", action="append", choices=RECIPES, help="all by default")
     parser.add_argument(
         "--multiplier", "-m", action="append", choices=CIRCUITS, metavar="CIRCUIT", help="all of the plan"
     )
