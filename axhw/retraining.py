@@ -37,8 +37,11 @@ SHORT = Recipe(
 )
 """A few epochs for networks without batch norms: rates are a hundredth of those that norms allow."""
 
-DISTILLED = replace(SHORT, distillation=1.0)
-"""The same, towards what the network answered with exact products: of each image that says more than a label does."""
+DISTILLED = replace(SHORT, learning_rate=0.02, distillation=1.0, temperature=4.0)
+"""Towards what the network answered with exact products: of each image that says more than a label does.
+
+The temperature is there because a network is all but certain of the images that it was trained with.
+"""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
