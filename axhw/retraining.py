@@ -169,6 +169,7 @@ def retrain(
     out: Path,
     recipe: Recipe = DISTILLED,
     seed: int = 0,
+    compact: bool = False,
     device: str = "cpu",
     log: Callable[[str], None] = lambda line: None,
 ) -> Path:
@@ -187,6 +188,8 @@ def retrain(
         The weights of the epoch with the best validation accuracy are kept, those before the first included.
     seed : int
         Of the order and the changes of images.
+    compact : bool
+        Store weights as the int8 codes that they get: a quarter of the size, and the same integer network.
     device : str
         As `axhw.train.extra.choose_device` gives it.
     log : callable
@@ -200,13 +203,15 @@ def retrain(
     Raises
     ------
     AxhwError
-        Without PyTorch, for products that don't fit the network, weights of another retraining in their place, and a
-        loss that diverges.
+        Without PyTorch, for products that don't fit the network, weights of another retraining in their place, a loss
+        that diverges, and compact weights for products of unsigned operands.
     """
+    if compact and not products.signed:
+        raise AxhwError(f"Expected products of signed operands to store weights as int8 codes, found {products.name}.")
     weights = out / f"{products.name}{SUFFIX}"
     record = weights.with_suffix(".log")
     checkpoint = out / f"{products.name}.checkpoint{SUFFIX}"
-    run = _run(start, products, recipe, seed)
+    run = _run(start, products, recipe, seed, compact=compact)
     mark = run_mark(run["digest"])
     if finished(weights, mark, checkpoint=checkpoint):
         return weights
@@ -231,9 +236,10 @@ def retrain(
         log=write,
         checkpoint=checkpoint,
         run=run,
+        compact=compact,
     )
     result = session.retrain(start.trained.network, recipe, tables=products.tables)
-    write_weights(weights, replace(start.trained, network=result.network), folded=True)
+    write_weights(weights, replace(start.trained, network=result.network), folded=True, compact=compact)
     accuracies = Accuracies(
         data=start.data.train.name,
         images=len(start.data.test),
@@ -257,10 +263,10 @@ def retrain(
     return weights
 
 
-def _run(start: Start, products: Products, recipe: Recipe, seed: int) -> Mapping[str, Any]:
+def _run(start: Start, products: Products, recipe: Recipe, seed: int, *, compact: bool) -> Mapping[str, Any]:
     """What decides the weights, for the checkpoint and the log."""
     network = start.trained.network
-    of = (start.trained.model, network.digest, start.data.training_digest, recipe, seed)
+    of = (start.trained.model, network.digest, start.data.training_digest, recipe, seed, compact)
     digest = hashlib.sha256(repr(of).encode())
     layers = assign(products.tables, graph=folded_graph(network.graph), signed=products.signed)
     for name, given in sorted(layers.items()):

@@ -12,8 +12,10 @@ import pytest
 from axhw.errors import AxhwError
 from axhw.evaluation import Bench
 from axhw.hdl.registry import describe, parse
+from axhw.nn.executor import Executor
+from axhw.nn.quantizer import quantize_network
 from axhw.nn.weights_file import read_weights
-from axhw.retraining import SHORT, Products, Start, retrain
+from axhw.retraining import DISTILLED, SHORT, Products, Start, retrain
 from axhw.search.assignment import Assignment
 from axhw.search.palette import DesignReference
 from axhw.sim.product_table import golden_table
@@ -113,6 +115,38 @@ def test_retraining_gives_better_weights_and_is_not_done_twice(tmp_path: Path) -
     with pytest.raises(AxhwError, match=r"found ones without their settings in mine\.log: choose another --out or"):
         retrain(start, products, out=tmp_path, recipe=recipe, log=lambda line: pytest.fail(line))
     assert not finished(path, told.splitlines()[0], checkpoint=tmp_path / "mine.json")
+
+
+def test_compact_weights_are_the_same_integer_network(tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    start = Start.load(model="digits_cnn", data="digits")
+    products = Products.of_assignment("mine", assignment())
+    recipe = dataclasses.replace(DISTILLED, epochs=1, batch=32)
+    paths = [
+        retrain(start, products, out=tmp_path / str(compact), recipe=recipe, compact=compact)
+        for compact in (False, True)
+    ]
+    real, compact = (read_weights(path).network for path in paths)
+    assert paths[1].stat().st_size < paths[0].stat().st_size / 2
+    images = start.data.test.images
+    first, second = (
+        Executor(quantize_network(network, images[:0], signed=True), products.tables)(images)
+        for network in (real, compact)
+    )
+    np.testing.assert_array_equal(first, second)
+    told = [json.loads(path.with_suffix(".json").read_text(encoding="utf-8")) for path in paths]
+    assert told[0]["accuracy_after"] == told[1]["accuracy_after"]
+    # Another retraining, of which the folder keeps others out.
+    with pytest.raises(AxhwError, match="trained with other settings"):
+        retrain(start, products, out=paths[1].parent, recipe=recipe)
+
+
+def test_compact_weights_are_of_signed_products(tmp_path: Path) -> None:
+    start = Start.load(model="digits_cnn", data="digits")
+    products = Products.of_multiplier(parse("roup:p=2,r=3", signed=False))
+    with pytest.raises(AxhwError, match=r"^Expected products of signed operands .*, found roup8u_p2_r3\.$"):
+        retrain(start, products, out=tmp_path / "new", compact=True)
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_refused_retraining_leaves_no_folder(tmp_path: Path) -> None:

@@ -143,7 +143,6 @@ def train(
         "--load-balance": load_balance,
         "--start": start,
         "--time-limit": time_limit,
-        "--compact": compact or None,
     }
     unused = [name for name, value in beside.items() if value is not None]
     if retrain and unused:
@@ -169,7 +168,9 @@ def train(
             for network in models
             for circuit in circuits
         ]
-        files = retrain_cells(cells, data=data, out=out, weights=weights, root=data_dir, device=chosen, log=log)
+        files = retrain_cells(
+            cells, data=data, out=out, weights=weights, root=data_dir, compact=compact, device=chosen, log=log
+        )
     else:
         given = {
             "epochs": epochs,

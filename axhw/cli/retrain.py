@@ -43,6 +43,7 @@ from axhw.train.extra import choose_device
     show_default=True,
     help="Share of the loss that wants what the network answered with exact products; the rest wants the labels.",
 )
+@click.option("--compact", is_flag=True, help="Store weights as int8 codes: a quarter of the size.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Order and changes of images.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda")
 @click.option("--out", type=PATH, required=True, help="Folder for weights and logs.")
@@ -58,6 +59,7 @@ def command(
     learning_rate: float,
     weight_decay: float,
     distillation: float,
+    compact: bool,
     seed: int,
     device: str,
     out: Path,
@@ -102,7 +104,7 @@ def command(
             def log(line: str, done: int = done, name: str = each.name) -> None:
                 report(done, len(products), f"{name}: {line}")
 
-            path = retrain(start, each, out=out, recipe=recipe, seed=seed, device=chosen, log=log)
+            path = retrain(start, each, out=out, recipe=recipe, seed=seed, compact=compact, device=chosen, log=log)
             rows.append({"name": each.name, "weights": str(path), "log": str(path.with_suffix(".log"))})
     if as_json:
         print_json({"retrained": rows})

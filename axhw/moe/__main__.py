@@ -22,6 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--multiplier", "-m", action="append", required=True, choices=CIRCUITS, metavar="CIRCUIT")
     parser.add_argument("--recipe", action="append", choices=RECIPES, help="all by default")
     parser.add_argument("--seed", action="append", type=int, help="0 by default")
+    parser.add_argument("--compact", action="store_true", help="store weights as int8 codes: a quarter of the size")
     parser.add_argument("--weights", type=Path, help="folder with <model>-<data>.safetensors, before those of axhw")
     parser.add_argument("--data-folder", type=Path, help="folder to look for the data set in")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
@@ -42,6 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
             out=parsed.out,
             weights=parsed.weights,
             root=parsed.data_folder,
+            compact=parsed.compact,
             device=choose_device(parsed.device),
             log=log,
         )

@@ -128,6 +128,7 @@ def retrain_cells(
     out: Path,
     weights: Path | None = None,
     root: Path | None = None,
+    compact: bool = False,
     device: str = "cpu",
     log: Callable[[str], None] = lambda line: None,
 ) -> list[Path]:
@@ -144,6 +145,8 @@ def retrain_cells(
         Folder to look for trained networks in first, see `trained_network`.
     root : Path, optional
         Folder to look for the data set in.
+    compact : bool
+        Store weights as int8 codes, see `axhw.retraining.retrain`.
     device : str
         As `axhw.train.extra.choose_device` gives it.
     log : callable
@@ -178,6 +181,7 @@ def retrain_cells(
             out=cell.folder(out / RETRAINED),
             recipe=RECIPES[cell.recipe],
             seed=cell.seed,
+            compact=compact,
             device=device,
             log=log,
         )

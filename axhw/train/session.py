@@ -122,8 +122,11 @@ class Session:
             module = placed(QuantizedModule(network, signed=self.signed), self.device)
             seconds = self._share(_QUANTIZED_SHARE)
             train_quantized(module, images, plan.quantized, seed=self.seed + 1, history=history, seconds=seconds)
-            network = with_code_weights(module.network()) if self.compact else module.network()
-            return self._reported(history, network, images)
+            return self._reported(history, self._stored(module), images)
+
+    def _stored(self, module: QuantizedModule) -> Network:
+        network = module.network()
+        return with_code_weights(network) if self.compact else network
 
     def _dense(self, graph: Graph, recipe: Recipe, images: Images, history: History) -> Network:
         """The network without experts, from random weights."""
@@ -170,7 +173,7 @@ class Session:
             after = accuracy(module, images.test)
             history.line(f"approximate products, after training: test accuracy {after:.4f}")
             return Retrained(
-                network=module.network(), exact_accuracy=exact, accuracy_before=before, accuracy_after=after
+                network=self._stored(module), exact_accuracy=exact, accuracy_before=before, accuracy_after=after
             )
 
     def _history(self) -> History:

@@ -258,11 +258,12 @@ def test_bias() -> None:
 @pytest.mark.parametrize(
     ("lost", "met"),
     [
-        # By the study's recipe and by ours, cell by cell.
-        ([(1.0, 0.5), (0.4, 0.0), (0.3, -0.1)], True),
-        ([(1.0, 0.5), (0.4, 0.0), (0.3, 0.9)], False),
-        ([(0.5, 0.5), (0.5, 0.5)], False),
-        ([(0.5, 0.25), (0.75, 0.5)], True),
+        # By the study's recipe and by ours, cell by cell: 5 of 5 coins show heads in 1 of 32 cases, 4 in 1 of 16.
+        ([(1.0, 0.5)] * 5, True),
+        ([(1.0, 0.5)] * 4, False),
+        ([(1.0, 0.5)] * 5 + [(0.5, 0.5)] * 3, True),
+        ([(1.0, 0.5)] * 5 + [(0.5, 0.6)], False),
+        ([(0.5, 0.5)] * 9, False),
     ],
 )
 def test_a_recipe_of_ours_is_better_where_it_clearly_loses_less(lost: list[tuple[float, float]], met: bool) -> None:
@@ -278,8 +279,10 @@ def test_a_recipe_of_ours_is_better_where_it_clearly_loses_less(lost: list[tuple
     assert claim.met is met
     mean = sum(b for _, b in lost) / len(lost)
     assert claim.ours.startswith(f"distilled: {mean:.2f} points lost in the mean of {len(lost)} cells")
+    better = sum(b < a for a, b in lost)
+    assert f"better in {better} of {sum(a != b for a, b in lost)} that differ" in claim.ours
     assert "short" not in claim.ours
-    assert lacks(found(cells[:1]))[BETTER_RECIPE].endswith("one of ours from one start")
+    assert lacks(found(cells[-2:]))[BETTER_RECIPE].endswith("one of ours from one start")
 
 
 def test_final_accuracy() -> None:

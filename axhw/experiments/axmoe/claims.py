@@ -13,6 +13,7 @@ import numpy as np
 
 from axhw.experiments.axmoe.cells import compensated_column
 from axhw.experiments.axmoe.measured import (
+    CHANCE,
     DIGITS,
     LOST_PCT,
     Measured,
@@ -33,7 +34,6 @@ COLLAPSED = 0.5
 
 ALIKE_PCT = 3.0
 EQUAL_COST = 0.01
-CHANCE = 0.05
 LESS_ENERGY_PCT, EQUAL_LOSS_PCT = 10.0, 1.0
 HALF = 0.5
 SOFT_COST = (2.0, 3.0)

@@ -16,6 +16,9 @@ Row = Mapping[str, Any]
 LOST_PCT = 2.0
 """What a cell loses at least to count as one that lost."""
 
+CHANCE = 0.05
+"""Of finding what isn't there, all comparisons of a claim together."""
+
 DIGITS = 9
 """Of differences of shares: those of whole numbers of images are to be equal where these are."""
 

@@ -114,7 +114,7 @@ class Trainings:
             f"{cell.network}-{cell.recipe}-{cell.stem}",
             "axhw.moe",
             ".",
-            *("--model", cell.network, "-m", cell.circuit, "--recipe", cell.recipe),
+            *("--model", cell.network, "-m", cell.circuit, "--recipe", cell.recipe, *self._compact),
             *(("--weights", str(self.out / WEIGHTS)) if own else ()),
             after=(cell.network,) if own else (),
         )
