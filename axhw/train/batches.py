@@ -73,6 +73,11 @@ class DeviceImages:
     def __len__(self) -> int:
         return len(self._labels)
 
+    @property
+    def on_gpu(self) -> bool:
+        """Whether they lie on a GPU."""
+        return bool(self._labels.is_cuda)
+
     def epoch(self, *, seed: int, epoch: int) -> Choice:
         """All images in random order with their random changes."""
         count, span = len(self), 2 * self._augmentation.padding + 1

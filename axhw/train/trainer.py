@@ -19,8 +19,8 @@ from axhw.train.routing import LoadBalance
 from axhw.train.sgd import Sgd
 from axhw.train.torch_model import GraphModule
 
-_EVALUATION_BATCH = 1000
-_BATCHES_AT_ONCE = 8
+# Images of which nothing is differentiated: a GPU wants many at once, a processor those that its caches hold.
+_AT_ONCE, _AT_ONCE_ON_GPU = 128, 1024
 
 
 class Trainer:
@@ -130,7 +130,7 @@ class Trainer:
         choice = self._images.epoch(seed=self._seed, epoch=number)
         if self._teacher is not None:
             asked = choice[: self.steps * self._recipe.batch]
-            self._answers = answers_of(self._teacher, self._images, asked, at_once=self._at_once)
+            self._answers = answers_of(self._teacher, self._images, asked)
         self._loss.zero_()
         for index in range(self.steps):
             self._optimizer.set_rate(self._recipe.rate(start + stretch * index / self.steps))
@@ -154,7 +154,7 @@ class Trainer:
         self._of_epoch = {}
         if self._on_gpu and self._record_steps and isinstance(model, QuantizedModule) and model.early_gates:
             choice = self._images.epoch(seed=self._seed, epoch=number)[: self.steps * self._recipe.batch]
-            self._of_epoch = choices_of(model, self._images, choice, at_once=self._at_once)
+            self._of_epoch = choices_of(model, self._images, choice)
             self._decided = before or {
                 gate: codes[: self._recipe.batch].clone() for gate, codes in self._of_epoch.items()
             }
@@ -166,11 +166,6 @@ class Trainer:
     def first_images(self, number: int) -> torch.Tensor:
         """Those of the first step of an epoch."""
         return self._images(self._images.epoch(seed=self._seed, epoch=number)[: self._recipe.batch])[0]
-
-    @property
-    def _at_once(self) -> int:
-        """Images of which nothing is differentiated."""
-        return self._recipe.batch * _BATCHES_AT_ONCE
 
     def _choose(self, choice: Choice, step: int) -> None:
         """Take over the images of a step, what gates chose for them, and what the teacher answers."""
@@ -277,22 +272,23 @@ class Trainer:
             self._loss.zero_()
 
 
-def answers_of(model: QuantizedModule, images: DeviceImages, choice: Choice, *, at_once: int) -> torch.Tensor:
+def answers_of(model: QuantizedModule, images: DeviceImages, choice: Choice) -> torch.Tensor:
     """Outputs for many images, float32 [B, classes], computed for some at once."""
     model.eval()
-    starts = range(0, len(choice.index), at_once)
     with torch.no_grad():
-        return torch.cat([model(images(choice[start : start + at_once])[0]).float() for start in starts])
+        return torch.cat([model(images(part)[0]).float() for part in _parts(choice)])
 
 
-def choices_of(
-    model: QuantizedModule, images: DeviceImages, choice: Choice, *, at_once: int
-) -> dict[str, torch.Tensor]:
+def choices_of(model: QuantizedModule, images: DeviceImages, choice: Choice) -> dict[str, torch.Tensor]:
     """`QuantizedModule.choices` for many images, computed for some at once."""
     model.eval()
-    starts = range(0, len(choice.index), at_once)
-    parts = [model.choices(images(choice[start : start + at_once])[0]) for start in starts]
+    parts = [model.choices(images(part)[0]) for part in _parts(choice)]
     return {gate: torch.cat([part[gate] for part in parts]) for gate in model.early_gates}
+
+
+def _parts(choice: Choice) -> Iterator[Choice]:
+    at_once = _AT_ONCE_ON_GPU if choice.index.is_cuda else _AT_ONCE
+    return (choice[start : start + at_once] for start in range(0, len(choice.index), at_once))
 
 
 def accuracy(model: nn.Module, images: DeviceImages) -> float:
@@ -301,6 +297,6 @@ def accuracy(model: nn.Module, images: DeviceImages) -> float:
     # Added up on the device, which need not wait for the host after each batch then.
     right = torch.zeros((), dtype=torch.int64)
     with torch.no_grad():
-        for batch, labels in images.in_order(_EVALUATION_BATCH):
+        for batch, labels in images.in_order(_AT_ONCE_ON_GPU if images.on_gpu else _AT_ONCE):
             right = right.to(labels.device) + (model(batch).argmax(dim=1) == labels).sum()
     return int(right) / len(images)

@@ -47,8 +47,8 @@ def modules(network: Network, table: ProductTable) -> tuple[QuantizedModule, Qua
 def test_answers_are_those_of_the_integer_network(network: Network, splits: Splits) -> None:
     teacher = QuantizedModule(network, signed=True)
     images = DeviceImages(splits.train, device="cpu")
-    chosen = images.epoch(seed=0, epoch=0)[:100]
-    answers = answers_of(teacher, images, chosen, at_once=32)
+    chosen = images.epoch(seed=0, epoch=0)[:300]
+    answers = answers_of(teacher, images, chosen)
     executor = Executor(quantize_network(network, splits.train.images[:0], signed=True))
     np.testing.assert_array_equal(answers.numpy(), executor(splits.train.images[chosen.index.numpy()]))
 

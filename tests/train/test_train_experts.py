@@ -197,7 +197,7 @@ def test_gates_choose_for_a_whole_epoch(
     assert module.early_gates == ()
     module.model.freeze(node.name for node in graph.gate_nodes)
     choice = images.epoch(seed=0, epoch=0)[:320]
-    found = choices_of(module, images, choice, at_once=100)
+    found = choices_of(module, images, choice)
     assert set(found) == set(module.early_gates)
     for step in range(10):
         part = slice(32 * step, 32 * step + 32)
