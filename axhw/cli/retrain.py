@@ -14,7 +14,7 @@ from axhw.cli.options import PATH, json_option, multipliers_option, print_json, 
 from axhw.cli.tables import stdout
 from axhw.errors import AxhwError
 from axhw.lookup import named_multipliers
-from axhw.retraining import DISTILLED, Products, Start, retrain
+from axhw.retraining import DISTILLED, SHORT, Products, Start, retrain
 from axhw.search.assignment import Assignment
 from axhw.store import Store
 from axhw.train.extra import choose_device
@@ -30,16 +30,19 @@ from axhw.train.extra import choose_device
     multiple=True,
     help="File of `axhw search` with a multiplier for every layer, filter or kernel, instead; give it several times.",
 )
-@click.option("--epochs", type=click.IntRange(min=1), default=DISTILLED.epochs, show_default=True)
-@click.option("--batch", type=click.IntRange(min=1), default=DISTILLED.batch, show_default=True, help="Images a step.")
+@click.option("--epochs", type=click.IntRange(min=1), default=SHORT.epochs, show_default=True)
+@click.option("--batch", type=click.IntRange(min=1), default=SHORT.batch, show_default=True, help="Images a step.")
 @click.option(
-    "--learning-rate", type=float, default=DISTILLED.learning_rate, show_default=True, help="The highest rate."
+    "--learning-rate",
+    type=float,
+    default=None,
+    help=f"The highest rate. [default: {SHORT.learning_rate}, with --distillation {DISTILLED.learning_rate}]",
 )
-@click.option("--weight-decay", type=float, default=DISTILLED.weight_decay, show_default=True)
+@click.option("--weight-decay", type=float, default=SHORT.weight_decay, show_default=True)
 @click.option(
     "--distillation",
     type=click.FloatRange(min=0.0, max=1.0),
-    default=DISTILLED.distillation,
+    default=0.0,
     show_default=True,
     help="Share of the loss that wants what the network answered with exact products; the rest wants the labels.",
 )
@@ -56,7 +59,7 @@ def command(
     assignments: tuple[Path, ...],
     epochs: int,
     batch: int,
-    learning_rate: float,
+    learning_rate: float | None,
     weight_decay: float,
     distillation: float,
     compact: bool,
@@ -67,10 +70,9 @@ def command(
 ) -> None:
     """Retrain a network with approximate products (needs PyTorch: pip install 'axhw[train]').
 
-    The forward pass computes the integers that `axhw eval` computes; gradients are those of exact products. The network
-    is retrained towards what it answered with exact products; --distillation 0 retrains it towards the labels. The
-    weights of the epoch with the best validation accuracy are kept. A retraining that was stopped goes on from its
-    checkpoint; one that was finished is left as it is, and one with other settings needs another folder.
+    The forward pass computes the integers that `axhw eval` computes; gradients are those of exact products. The weights
+    of the epoch with the best validation accuracy are kept. A retraining that was stopped goes on from its checkpoint;
+    one that was finished is left as it is, and one with other settings needs another folder.
 
     \b
     axhw retrain --model resnet8 --data cifar10_jpeg -m mul8s_1L2L --out retrained
@@ -81,11 +83,12 @@ def command(
     if given and assignments:
         raise AxhwError("Expected --multiplier without --assignment, found both: retrain with one after the other.")
     chosen = choose_device(device)
+    usual = DISTILLED if distillation else SHORT
     recipe = dataclasses.replace(
-        DISTILLED,
+        usual,
         epochs=epochs,
         batch=batch,
-        learning_rate=learning_rate,
+        learning_rate=usual.learning_rate if learning_rate is None else learning_rate,
         weight_decay=weight_decay,
         distillation=distillation,
     )

@@ -79,8 +79,10 @@ def _claims(document: Document) -> list[Block]:
     if missing["networks"]:
         blocks.append(f"Networks of the plan without weights: {', '.join(missing['networks'])}.")
     if missing["retrained"]:
+        every = {row["circuit"] for row in document["circuits"]} - {EXACT_CIRCUIT}
         words = [
-            f"{row['network']} ({row['recipe']}: {', '.join(map(short, row['circuits']))})"
+            f"{row['network']} ({row['recipe']}: "
+            f"{'all' if set(row['circuits']) == every else ', '.join(map(short, row['circuits']))})"
             for row in missing["retrained"]
         ]
         blocks.append(f"Without retrained weights: {'; '.join(words)}.")

@@ -85,7 +85,7 @@ def better_recipe(measured: Measured) -> Claim:
         texts.append(
             f"{recipe}: {own.mean():.2f} points lost in the mean of {len(found)} cells, by the study's recipe "
             f"{studys.mean():.2f} there; better in {better} of {untied} that differ, by chance in "
-            f"{100 * chances[-1]:.2g} % of cases"
+            f"{100 * chances[-1]:.1f} % of cases"
         )
     return Claim(
         claim=BETTER_RECIPE,
