@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-import torch
 
 from axhw.data import digits
 from axhw.data.dataset import Splits
@@ -18,11 +17,14 @@ from axhw.nn.network import Network
 from axhw.nn.quantizer import quantize_network
 from axhw.nn.weights_file import load_shipped
 from axhw.sim.product_table import ProductTable
-from axhw.train.batches import DeviceImages
-from axhw.train.quantization_aware import QuantizedModule
-from axhw.train.recipe import Recipe
-from axhw.train.session import Session
-from axhw.train.trainer import Trainer, answers_of
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+
+from axhw.train.batches import DeviceImages  # noqa: E402
+from axhw.train.quantization_aware import QuantizedModule  # noqa: E402
+from axhw.train.recipe import Recipe  # noqa: E402
+from axhw.train.session import Session  # noqa: E402
+from axhw.train.trainer import Trainer, answers_of  # noqa: E402
 
 STILL = 1e-30
 """A rate at which nothing changes."""
