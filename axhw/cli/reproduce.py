@@ -15,7 +15,6 @@ from axhw.cli.tables import plain_table, points_of_accuracy, stdout
 from axhw.errors import AxhwError
 from axhw.files import output_folder
 from axhw.flow import Flow
-from axhw.moe.cells import RECIPES
 
 _MAX_DNN, _AXMOE, _ANALOG_MOE, _MOE_PIM = map(Path, ("axhw-max-dnn", "axhw-axmoe", "axhw-analog-moe", "axhw-moe-pim"))
 
@@ -318,9 +317,11 @@ def _tell(document: dict[str, Any], files: Sequence[Path], *, as_json: bool, tab
 
 
 def _cells_table(document: dict[str, Any]) -> Table:
+    from axhw.moe.cells import RECIPES
+
+    named = ("int8", "", "bias", "affine", *RECIPES)
     table = plain_table("network", "circuit", "cost", "int8", "as is", "bias", "affine", *RECIPES, left=2)
     for row in document["cells"]:
-        named = ("int8", "", "bias", "affine", *RECIPES)
         shares = (row[f"{name}_accuracy" if name else "accuracy"] for name in named)
         cells = ("-" if share is None else f"{100 * share:.2f} %" for share in shares)
         table.add_row(row["network"], row["circuit"], f"{row['published_cost']:.3f}", *cells)
