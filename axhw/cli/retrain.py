@@ -30,7 +30,12 @@ from axhw.train.extra import choose_device
     multiple=True,
     help="File of `axhw search` with a multiplier for every layer, filter or kernel, instead; give it several times.",
 )
-@click.option("--epochs", type=click.IntRange(min=1), default=SHORT.epochs, show_default=True)
+@click.option(
+    "--epochs",
+    type=click.IntRange(min=1),
+    default=None,
+    help=f"[default: {SHORT.epochs}, with --distillation {DISTILLED.epochs}]",
+)
 @click.option("--batch", type=click.IntRange(min=1), default=SHORT.batch, show_default=True, help="Images a step.")
 @click.option(
     "--learning-rate",
@@ -57,7 +62,7 @@ def command(
     data_dir: Path | None,
     multipliers: tuple[str, ...],
     assignments: tuple[Path, ...],
-    epochs: int,
+    epochs: int | None,
     batch: int,
     learning_rate: float | None,
     weight_decay: float,
@@ -86,7 +91,7 @@ def command(
     usual = DISTILLED if distillation else SHORT
     recipe = dataclasses.replace(
         usual,
-        epochs=epochs,
+        epochs=usual.epochs if epochs is None else epochs,
         batch=batch,
         learning_rate=usual.learning_rate if learning_rate is None else learning_rate,
         weight_decay=weight_decay,

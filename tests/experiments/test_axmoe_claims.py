@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,7 +22,7 @@ from axhw.experiments.axmoe.claims import (
     claims,
 )
 from axhw.experiments.axmoe.measured import Measured, final_accuracy, recovered
-from axhw.experiments.axmoe.retraining_claims import BETTER_RECIPE, recovery_text
+from axhw.experiments.axmoe.retraining_claims import BETTER_RECIPE, CHEAPER_RECIPE, recovery_text
 from axhw.experiments.claims import Claim
 from axhw.moe.cells import RECIPES
 from axhw.moe.normalized_cost import published_ratio
@@ -77,7 +78,7 @@ def test_every_claim_is_there_or_missing() -> None:
     everything = found([*DENSE, *network("resnet20_hard4", 30, 60)], recovering=("resnet20",))
     rows, missing = claims(everything)
     texts = [row.claim for row in rows] + [row["claim"] for row in missing]
-    assert len(texts) == len(set(texts)) == 12
+    assert len(texts) == len(set(texts)) == 14
     assert claims(found([]))[0] == []
     assert lacks(found([]))[TRANSFORMERS] == "a transformer with and without experts"
 
@@ -283,6 +284,39 @@ def test_a_recipe_of_ours_is_better_where_it_clearly_loses_less(lost: list[tuple
     assert f"better in {better} of {sum(a != b for a, b in lost)} that differ" in claim.ours
     assert "short" not in claim.ours
     assert lacks(found(cells[-2:]))[BETTER_RECIPE].endswith("one of ours from one start")
+
+
+@pytest.mark.parametrize(
+    ("more", "most", "met"),
+    [
+        # The 95 % quantile of Student's t with 3 degrees of freedom is 2.353.
+        ((-0.2, 0.2, 0.0, 0.0), 0.5 * 2.353 * math.sqrt(0.08 / 3), True),
+        ((-0.1, 0.3, 0.1, 0.1), 0.1 + 0.5 * 2.353 * math.sqrt(0.08 / 3), False),
+        ((0.25, 0.25), 0.25, True),
+        ((0.26, 0.26), 0.26, False),
+    ],
+)
+def test_a_recipe_of_fewer_epochs_is_as_good_within_a_margin(more: tuple[float, ...], most: float, met: bool) -> None:
+    cells = [
+        cell(
+            f"vgg{number}_bn",
+            "mul8s_1L2L",
+            30,
+            study_accuracy=EXACT - 0.01,
+            distilled_accuracy=EXACT - 0.01 - each / 100,
+            # As many epochs as the study's: not of those that are asked about.
+            mixed_accuracy=EXACT,
+        )
+        for number, each in enumerate(more)
+    ]
+    claim = by_text(found(cells), CHEAPER_RECIPE)
+    assert claim.met is met
+    mean = sum(more) / len(more)
+    assert claim.ours == (
+        f"distilled, 2 epochs instead of 5: {mean:+.2f} points lost beside the study's in the mean of {len(more)} "
+        f"cells, at most {most:+.2f}"
+    )
+    assert CHEAPER_RECIPE in lacks(found(cells[:1])), "one cell tells nothing of the spread"
 
 
 def test_final_accuracy() -> None:

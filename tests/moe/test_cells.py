@@ -21,7 +21,7 @@ SHIPPED = Path(str(resources.files("axhw.experiments.axmoe"))) / "weights"
 def test_places_of_weights() -> None:
     cell = Cell(network="resnet20_hard4", circuit="mul8s_1L2L", recipe="study", seed=2)
     assert cell.weights(Path("out")) == Path("out/study/resnet20_hard4/mul8s_1L2L-seed2.safetensors")
-    with pytest.raises(AxhwError, match=r"^Expected a recipe out of study, short, distilled, found 'theirs'\.$"):
+    with pytest.raises(AxhwError, match=r"^Expected a recipe out of study, short, mixed, distilled, found 'theirs'\.$"):
         Cell(network="resnet20", circuit="mul8s_1L2L", recipe="theirs")
 
 

@@ -24,7 +24,14 @@ from axhw.experiments.axmoe.measured import (
     short,
     whole,
 )
-from axhw.experiments.axmoe.retraining_claims import BETTER_RECIPE, better_recipe, recovery, recovery_text
+from axhw.experiments.axmoe.retraining_claims import (
+    BETTER_RECIPE,
+    CHEAPER_RECIPE,
+    better_recipe,
+    cheaper_recipe,
+    recovery,
+    recovery_text,
+)
 from axhw.experiments.claims import Claim, Missing, computed
 from axhw.hdl.families.evoapprox import EXACT_CIRCUIT
 from axhw.moe.cells import RECIPES
@@ -49,6 +56,7 @@ def claims(measured: Measured) -> tuple[list[Claim], list[dict[str, str]]]:
         TRANSFORMERS: _transformers,
         **{recovery_text(recipe, measured.recovering): recovery(recipe) for recipe in RECIPES},
         BETTER_RECIPE: better_recipe,
+        CHEAPER_RECIPE: cheaper_recipe,
         BEATS_AS_IS: _beats_as_is,
         BEATS: _beats,
         SOFT: _soft,
