@@ -159,8 +159,11 @@ class Session:
             history, images = self._history(), Images.placed(self.splits, self.device)
             calibrated = self._calibrated(network, calibration_images)
             # Read before training, as a continued one reads them again from the same weights.
-            teacher = placed(QuantizedModule(calibrated, signed=self.signed), self.device)
-            exact = accuracy(teacher, images.test)
+            multiplying = placed(QuantizedModule(calibrated, signed=self.signed), self.device)
+            exact = accuracy(multiplying, images.test)
+            # Memory of the device is for what training asks.
+            teacher = multiplying if recipe.distillation else None
+            del multiplying
             module = placed(
                 QuantizedModule(calibrated, signed=self.signed, tables=tables, approximation=approximation), self.device
             )

@@ -80,12 +80,15 @@ def _claims(document: Document) -> list[Block]:
         blocks.append(f"Networks of the plan without weights: {', '.join(missing['networks'])}.")
     if missing["retrained"]:
         every = {row["circuit"] for row in document["circuits"]} - {EXACT_CIRCUIT}
-        words = [
-            f"{row['network']} ({row['recipe']}: "
-            f"{'all' if set(row['circuits']) == every else ', '.join(map(short, row['circuits']))})"
-            for row in missing["retrained"]
-        ]
-        blocks.append(f"Without retrained weights: {'; '.join(words)}.")
+        for recipe in dict.fromkeys(row["recipe"] for row in missing["retrained"]):
+            words = [
+                row["network"]
+                if set(row["circuits"]) == every
+                else f"{row['network']} with {', '.join(map(short, row['circuits']))}"
+                for row in missing["retrained"]
+                if row["recipe"] == recipe
+            ]
+            blocks.append(f"Not retrained by the recipe **{recipe}**: {'; '.join(words)}.")
     return blocks
 
 
