@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from axhw.report.panels import panel_figure
-from axhw.report.style import FAINT, INK, MUTED, PAPER, design_style, figure_style
+from axhw.report.style import FAINT, INK, MUTED, PAPER, DesignStyle, design_style, figure_style
 
 Row = Mapping[str, Any]
 
@@ -36,7 +36,7 @@ def draw_accuracies(rows: Sequence[Row], *, columns: Mapping[str, str], about: s
         With ``network``, ``circuit``, ``int8_accuracy`` and the columns, which may be None; one for each network and
         circuit, in the order of the circuits.
     columns : mapping of str to str
-        Columns and what they are called.
+        Columns and what they are called; the first is what the others are held against.
     about : str
         Below the figure.
     """
@@ -56,7 +56,7 @@ def draw_accuracies(rows: Sequence[Row], *, columns: Mapping[str, str], about: s
             axes.grid(axis="y")
             axes.axhline(100 * next(iter(own.values()))["int8_accuracy"], color=MUTED, **_DASHED)
             for number, (column, name) in enumerate(columns.items()):
-                style = design_style(number)
+                style = DesignStyle(colour=INK, marker="o") if number == 0 else design_style(number - 1)
                 points = [
                     (circuits.index(circuit), 100 * row[column])
                     for circuit, row in own.items()
