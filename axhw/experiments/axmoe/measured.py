@@ -79,16 +79,17 @@ def final_accuracy(row: Row) -> float | None:
 
     Retrainings of another training of the network are left out: nobody can choose between two networks by recipe.
     """
-    found = [row[retrained_column(recipe)] for recipe in own_recipes(row)]
+    others = other_recipes(row)
+    found = [row[retrained_column(recipe)] for recipe in RECIPES if recipe not in others]
     if row["circuit"] == EXACT_CIRCUIT:
         found.append(row["int8_accuracy"])
     known = [float(accuracy) for accuracy in found if accuracy is not None]
     return max(known, default=None)
 
 
-def own_recipes(row: Row) -> list[str]:
-    """Recipes whose retrainings did not begin with another training of the network."""
-    return [recipe for recipe in RECIPES if row[start_column(recipe)] in (None, row["int8_accuracy"])]
+def other_recipes(row: Row) -> list[str]:
+    """Recipes whose retrainings began with another training of the network than the one that is run as it is."""
+    return [recipe for recipe in RECIPES if row[start_column(recipe)] not in (None, row["int8_accuracy"])]
 
 
 def whole(value: float) -> str:

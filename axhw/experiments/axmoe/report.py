@@ -19,7 +19,7 @@ from axhw.experiments.axmoe.explanations import (
     routing_blocks,
     sharing_blocks,
 )
-from axhw.experiments.axmoe.measured import final_accuracy, own_recipes, short
+from axhw.experiments.axmoe.measured import final_accuracy, other_recipes, short
 from axhw.experiments.results import Document, Report, claims_blocks, made_by, tables_named
 from axhw.hdl.families.evoapprox import EXACT_CIRCUIT
 from axhw.moe.cells import RECIPES
@@ -95,10 +95,10 @@ def _claims(document: Document) -> list[Block]:
 def other_starts(cells: Sequence[Mapping[str, Any]]) -> list[str]:
     """Networks and recipes whose retrainings began with other weights than those run as they are."""
     found = {
-        f"{row['network']} ({recipe}: {100 * start:.2f} % instead of {100 * row['int8_accuracy']:.2f} %)"
+        f"{row['network']} ({recipe}: {100 * row[start_column(recipe)]:.2f} % instead of "
+        f"{100 * row['int8_accuracy']:.2f} %)"
         for row in cells
-        for recipe in RECIPES
-        if (start := row[start_column(recipe)]) is not None and start != row["int8_accuracy"]
+        for recipe in other_recipes(row)
     }
     return sorted(found)
 
@@ -116,8 +116,7 @@ def _accuracies(document: Document) -> list[Block]:
     columns |= {compensated_column("affine"): "biases and scales compensated"}
     columns |= {retrained_column(recipe): f"retrained ({recipe})" for recipe in RECIPES}
     # Those of another training of the network would seem to gain or lose what they began with.
-    others = [{retrained_column(recipe): None for recipe in RECIPES if recipe not in own_recipes(row)} for row in rows]
-    own = [{**row, **other} for row, other in zip(rows, others)]
+    own = [{**row, **{retrained_column(recipe): None for recipe in other_recipes(row)}} for row in rows]
     return [
         "Accuracy in % as is, and after retraining with the recipe that is best on these images (first seed), of the "
         "recipes that began with the network that is run as is.",
