@@ -26,26 +26,22 @@ if TYPE_CHECKING:
     # Reads records of designs, which takes more than a machine that only trains may have.
     from axhw.search.assignment import Assignment
 
-SHORT = Recipe(
-    epochs=5,
+DISTILLED = Recipe(
+    epochs=2,
     batch=128,
-    learning_rate=2e-3,
+    learning_rate=0.02,
     warmup_epochs=0.5,
     weight_decay=1e-4,
+    distillation=1.0,
+    temperature=4.0,
     largest_gradient=1.0,
     freeze_gates=True,
 )
-"""A few epochs for networks without batch norms: rates are a hundredth of those that norms allow."""
-
-DISTILLED = replace(SHORT, epochs=2, learning_rate=0.02, distillation=1.0, temperature=4.0)
 """Towards what the network answered with exact products, which of each image says more than its label does.
 
-It recovers in fewer epochs, and no further than to what the network was. The temperature is there because a network is
-all but certain of the images that it was trained with.
+It recovers in few epochs, and no further than to what the network was. The temperature is there because a network is
+all but certain of the images that it was trained with; the rate is a tenth of those that batch norms allow.
 """
-
-MIXED = replace(SHORT, learning_rate=0.05, weight_decay=5e-4, distillation=0.5, temperature=4.0)
-"""Towards labels and those answers in equal shares: of a few such recipes the best on validation images."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -171,7 +167,7 @@ def retrain(
     products: Products,
     *,
     out: Path,
-    recipe: Recipe = SHORT,
+    recipe: Recipe = DISTILLED,
     seed: int = 0,
     compact: bool = False,
     device: str = "cpu",

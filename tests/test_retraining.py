@@ -15,7 +15,7 @@ from axhw.hdl.registry import describe, parse
 from axhw.nn.executor import Executor
 from axhw.nn.quantizer import quantize_network
 from axhw.nn.weights_file import read_weights
-from axhw.retraining import DISTILLED, SHORT, Products, Start, retrain
+from axhw.retraining import DISTILLED, Products, Start, retrain
 from axhw.search.assignment import Assignment
 from axhw.search.palette import DesignReference
 from axhw.sim.product_table import golden_table
@@ -80,7 +80,7 @@ def test_retraining_gives_better_weights_and_is_not_done_twice(tmp_path: Path) -
     pytest.importorskip("torch", reason="PyTorch is not installed")
     start = Start.load(model="digits_cnn", data="digits")
     products = Products.of_assignment("mine", assignment())
-    recipe = dataclasses.replace(SHORT, epochs=2, batch=32)
+    recipe = dataclasses.replace(DISTILLED, epochs=2, batch=32)
     lines: list[str] = []
     path = retrain(start, products, out=tmp_path, recipe=recipe, log=lines.append)
     assert any("after training: test accuracy" in line for line in lines)

@@ -44,7 +44,7 @@ _models_option = click.option(
 )
 
 
-_RECIPES = ("short",)
+_RECIPES = ("distilled",)
 
 
 @click.group("moe")
@@ -99,7 +99,7 @@ def command() -> None:
     "recipes",
     type=click.Choice(list(RECIPES)),
     multiple=True,
-    help="With --retrain: that of the AxMoE study or one of ours; give it several times.  [default: short]",
+    help="With --retrain: that of the AxMoE study or ours; give both to compare.  [default: distilled]",
 )
 @click.option(
     "--weights",

@@ -14,7 +14,7 @@ from axhw.cli.options import PATH, json_option, multipliers_option, print_json, 
 from axhw.cli.tables import stdout
 from axhw.errors import AxhwError
 from axhw.lookup import named_multipliers
-from axhw.retraining import DISTILLED, SHORT, Products, Start, retrain
+from axhw.retraining import DISTILLED, Products, Start, retrain
 from axhw.search.assignment import Assignment
 from axhw.store import Store
 from axhw.train.extra import choose_device
@@ -30,24 +30,16 @@ from axhw.train.extra import choose_device
     multiple=True,
     help="File of `axhw search` with a multiplier for every layer, filter or kernel, instead; give it several times.",
 )
+@click.option("--epochs", type=click.IntRange(min=1), default=DISTILLED.epochs, show_default=True)
+@click.option("--batch", type=click.IntRange(min=1), default=DISTILLED.batch, show_default=True, help="Images a step.")
 @click.option(
-    "--epochs",
-    type=click.IntRange(min=1),
-    default=None,
-    help=f"[default: {SHORT.epochs}, with --distillation {DISTILLED.epochs}]",
+    "--learning-rate", type=float, default=DISTILLED.learning_rate, show_default=True, help="The highest rate."
 )
-@click.option("--batch", type=click.IntRange(min=1), default=SHORT.batch, show_default=True, help="Images a step.")
-@click.option(
-    "--learning-rate",
-    type=float,
-    default=None,
-    help=f"The highest rate. [default: {SHORT.learning_rate}, with --distillation {DISTILLED.learning_rate}]",
-)
-@click.option("--weight-decay", type=float, default=SHORT.weight_decay, show_default=True)
+@click.option("--weight-decay", type=float, default=DISTILLED.weight_decay, show_default=True)
 @click.option(
     "--distillation",
     type=click.FloatRange(min=0.0, max=1.0),
-    default=0.0,
+    default=DISTILLED.distillation,
     show_default=True,
     help="Share of the loss that wants what the network answered with exact products; the rest wants the labels.",
 )
@@ -62,9 +54,9 @@ def command(
     data_dir: Path | None,
     multipliers: tuple[str, ...],
     assignments: tuple[Path, ...],
-    epochs: int | None,
+    epochs: int,
     batch: int,
-    learning_rate: float | None,
+    learning_rate: float,
     weight_decay: float,
     distillation: float,
     compact: bool,
@@ -88,12 +80,11 @@ def command(
     if given and assignments:
         raise AxhwError("Expected --multiplier without --assignment, found both: retrain with one after the other.")
     chosen = choose_device(device)
-    usual = DISTILLED if distillation else SHORT
     recipe = dataclasses.replace(
-        usual,
-        epochs=usual.epochs if epochs is None else epochs,
+        DISTILLED,
+        epochs=epochs,
         batch=batch,
-        learning_rate=usual.learning_rate if learning_rate is None else learning_rate,
+        learning_rate=learning_rate,
         weight_decay=weight_decay,
         distillation=distillation,
     )

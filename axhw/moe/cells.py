@@ -17,7 +17,7 @@ from axhw.errors import AxhwError
 from axhw.hdl.families.evoapprox import EvoApproxSpec
 from axhw.nn.assignment import approximated_layers
 from axhw.nn.weights_file import STAND_INS, SUFFIX, TrainedNetwork, load_shipped, read_weights, shipped_weights
-from axhw.retraining import DISTILLED, MIXED, SHORT, Accuracies, Products, Start, retrain
+from axhw.retraining import DISTILLED, Accuracies, Products, Start, retrain
 from axhw.sim.product_table import ProductTable, golden_table
 from axhw.train.recipe import Recipe
 
@@ -33,8 +33,8 @@ STUDY = Recipe(
 )
 """That of the study; gradients are cut to length 1, because without batch norms its rate makes the loss diverge."""
 
-RECIPES: Mapping[str, Recipe] = {"study": STUDY, "short": SHORT, "mixed": MIXED, "distilled": DISTILLED}
-"""The study's, and three of ours."""
+RECIPES: Mapping[str, Recipe] = {"study": STUDY, "distilled": DISTILLED}
+"""The study's and ours."""
 
 RETRAINED = "retrained"
 """Folder of the weights, in that of the results."""
@@ -50,7 +50,7 @@ class Cell:
         Name in the zoo.
     circuit : str
         Name in EvoApproxLib, e.g. ``mul8s_1L2L``.
-    recipe : {"study", "short", "mixed", "distilled"}
+    recipe : {"study", "distilled"}
     seed : int
         Of the order and the changes of images.
 

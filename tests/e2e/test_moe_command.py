@@ -124,7 +124,7 @@ def test_networks_are_trained_and_retrained(run: Run, tmp_path: Path) -> None:
     retrain = ("--retrain", "-m", "mul8s_1L2L", "--weights", str(tmp_path))
     code, out, err = run("moe", "train", *model, *retrain)
     assert code == 0, err
-    path = tmp_path / "retrained" / "short" / "digits_cnn_hard3" / "mul8s_1L2L-seed0.safetensors"
+    path = tmp_path / "retrained" / "distilled" / "digits_cnn_hard3" / "mul8s_1L2L-seed0.safetensors"
     assert path.exists()
     assert path.name in out
     code, _, err = run("moe", "train", *model, "--epochs", "2", "--quantized-epochs", "1")

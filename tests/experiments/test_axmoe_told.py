@@ -40,7 +40,7 @@ def table(characterized: Characterized, tmp_path: Path) -> Table:
     )
 
 
-def tell(table: Table, network: str, *, recipe: str = "short", seed: int = 0, **changes: object) -> Path:
+def tell(table: Table, network: str, *, recipe: str = "distilled", seed: int = 0, **changes: object) -> Path:
     """What a retraining would have told."""
     test = load_dataset("digits").test
     known = {"data": test.name, "images": len(test), "exact_accuracy": 0.9, "accuracy_before": 0.4}
@@ -58,11 +58,11 @@ def test_rows_of_what_was_told(table: Table) -> None:
     tell(table, "digits_cnn_hard3")
     tell(table, "digits_cnn_hard3", recipe="study", seed=1, accuracy_after=0.7)
     exact, first, second = table.told_rows(["digits_cnn_hard3"], splits)
-    assert (exact["circuit"], exact["accuracy"], exact["short_accuracy"]) == ("mul8s_1KV6", 0.9, None)
+    assert (exact["circuit"], exact["accuracy"], exact["distilled_accuracy"]) == ("mul8s_1KV6", 0.9, None)
     assert (exact["base"], exact["topology"], exact["images"]) == ("digits_cnn", "hard", len(splits.test))
-    assert (first["seed"], first["int8_accuracy"], first["accuracy"], first["short_accuracy"]) == (0, 0.9, 0.4, 0.8)
-    assert (second["seed"], second["short_accuracy"], second["study_accuracy"]) == (1, None, 0.7)
-    assert (first["short_start_accuracy"], first["study_start_accuracy"]) == (0.9, None)
+    assert (first["seed"], first["int8_accuracy"], first["accuracy"], first["distilled_accuracy"]) == (0, 0.9, 0.4, 0.8)
+    assert (second["seed"], second["distilled_accuracy"], second["study_accuracy"]) == (1, None, 0.7)
+    assert (first["distilled_start_accuracy"], first["study_start_accuracy"]) == (0.9, None)
     # One of three experts of one size runs, whichever it is.
     assert first["published_cost"] == pytest.approx(0.471, abs=0.02)
     assert first["bias_accuracy"] is None
@@ -75,8 +75,12 @@ def test_retrainings_that_began_with_other_weights_are_told(table: Table) -> Non
     rows = table.told_rows(["digits_cnn_hard3"], splits)
     row = rows[1]
     assert (row["int8_accuracy"], row["accuracy"]) == (0.9, 0.5)
-    assert (row["study_start_accuracy"], row["short_start_accuracy"], row["short_accuracy"]) == (0.9, 0.85, 0.75)
-    assert other_starts(rows) == ["digits_cnn_hard3 (short: 85.00 % instead of 90.00 %)"]
+    assert (row["study_start_accuracy"], row["distilled_start_accuracy"], row["distilled_accuracy"]) == (
+        0.9,
+        0.85,
+        0.75,
+    )
+    assert other_starts(rows) == ["digits_cnn_hard3 (distilled: 85.00 % instead of 90.00 %)"]
     assert other_starts(rows[:1]) == []
 
 
@@ -99,8 +103,8 @@ def test_accuracies_of_other_weights_are_refused(table: Table) -> None:
         table.rows([subject])
     path.with_name("mul8s_1L2L-seed1.json").unlink()
     (row,) = [row for row in table.rows([subject]) if row["circuit"] == CIRCUIT]
-    assert row["short_accuracy"] != 0.8
-    assert row["short_start_accuracy"] == subject.accuracy(subject.exact)
+    assert row["distilled_accuracy"] != 0.8
+    assert row["distilled_start_accuracy"] == subject.accuracy(subject.exact)
 
 
 @pytest.fixture
@@ -114,15 +118,15 @@ def shipped(monkeypatch: pytest.MonkeyPatch) -> dict[Cell, Accuracies]:
 def test_what_comes_along_is_for_networks_without_own_results(table: Table, shipped: dict[Cell, Accuracies]) -> None:
     splits = load_dataset("digits")
     of_test = {"data": splits.test.name, "images": len(splits.test), "exact_accuracy": 0.8, "accuracy_before": 0.3}
-    for recipe in ("study", "short"):
+    for recipe in ("study", "distilled"):
         cell = Cell(network="digits_cnn_hard3", circuit=CIRCUIT, recipe=recipe)
         shipped[cell] = Accuracies(**of_test, accuracy_after=0.7)
     exact, row = table.told_rows(["digits_cnn_hard3"], splits)
     assert exact["accuracy"] == 0.8
-    assert (row["accuracy"], row["short_accuracy"], row["study_accuracy"]) == (0.3, 0.7, 0.7)
+    assert (row["accuracy"], row["distilled_accuracy"], row["study_accuracy"]) == (0.3, 0.7, 0.7)
     tell(table, "digits_cnn_hard3")
     exact, row = table.told_rows(["digits_cnn_hard3"], splits)
-    assert (exact["accuracy"], row["short_accuracy"], row["study_accuracy"]) == (0.9, 0.8, None)
+    assert (exact["accuracy"], row["distilled_accuracy"], row["study_accuracy"]) == (0.9, 0.8, None)
 
 
 def test_what_comes_along_of_other_weights_is_left_out(table: Table, shipped: dict[Cell, Accuracies]) -> None:
@@ -130,12 +134,12 @@ def test_what_comes_along_of_other_weights_is_left_out(table: Table, shipped: di
     assert subject is not None
     exact = subject.accuracy(subject.exact)
     test = subject.bench.data.test
-    for recipe, start in (("study", exact), ("short", exact - 0.1)):
+    for recipe, start in (("study", exact), ("distilled", exact - 0.1)):
         shipped[Cell(network=subject.name, circuit=CIRCUIT, recipe=recipe)] = Accuracies(
             data=test.name, images=len(test), exact_accuracy=start, accuracy_before=0.4, accuracy_after=0.6
         )
     (row,) = [row for row in table.rows([subject]) if row["circuit"] == CIRCUIT]
-    assert (row["study_accuracy"], row["short_accuracy"]) == (0.6, None)
+    assert (row["study_accuracy"], row["distilled_accuracy"]) == (0.6, None)
 
 
 def test_what_was_told_as_one_file(
@@ -150,7 +154,7 @@ def test_what_was_told_as_one_file(
     data = f'"{test.name}"'
     assert capsys.readouterr().out.splitlines() == [
         "network,circuit,recipe,seed,data,images,exact_accuracy,accuracy_before,accuracy_after",
-        f"digits_cnn_hard3,{CIRCUIT},short,0,{data},{len(test)},0.9,0.4,0.75",
+        f"digits_cnn_hard3,{CIRCUIT},distilled,0,{data},{len(test)},0.9,0.4,0.75",
         f"digits_cnn_hard3,{CIRCUIT},study,12,{data},{len(test)},0.9,0.4,0.8",
     ]
     path.rename(path.with_name("notes.json"))

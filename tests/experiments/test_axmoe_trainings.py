@@ -13,7 +13,7 @@ from axhw.experiments.axmoe.trainings import Trainings, devices_of, main
 from axhw.train.pool import Job
 
 
-def trainings(*networks: str, recipes: tuple[str, ...] = ("study", "short")) -> list[Job]:
+def trainings(*networks: str, recipes: tuple[str, ...] = ("study", "distilled")) -> list[Job]:
     return Trainings(
         networks=networks,
         circuits=FULL.circuits,
@@ -72,11 +72,11 @@ def test_shipped_networks_are_retrained_as_they_come() -> None:
 
 def test_cells_are_trained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("torch", reason="PyTorch is not installed")
-    command = ["--data", "digits", "--network", "digits_cnn_hard2", "--recipe", "short", "-m", "mul8s_1L2N"]
+    command = ["--data", "digits", "--network", "digits_cnn_hard2", "--recipe", "distilled", "-m", "mul8s_1L2N"]
     command += ["--device", "cpu", "--out", str(tmp_path)]
     assert main(command) == 0
     assert capsys.readouterr().out == "1 trainings done\n"
-    assert (tmp_path / "retrained" / "short" / "digits_cnn_hard2" / "mul8s_1L2N-seed0.json").exists()
+    assert (tmp_path / "retrained" / "distilled" / "digits_cnn_hard2" / "mul8s_1L2N-seed0.json").exists()
     assert main([*command, "--seconds", "0"]) == 1
     assert "1 left: the same command goes on with them" in capsys.readouterr().out
     for bad, message in (

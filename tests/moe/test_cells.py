@@ -21,7 +21,7 @@ SHIPPED = Path(str(resources.files("axhw.experiments.axmoe"))) / "weights"
 def test_places_of_weights() -> None:
     cell = Cell(network="resnet20_hard4", circuit="mul8s_1L2L", recipe="study", seed=2)
     assert cell.weights(Path("out")) == Path("out/study/resnet20_hard4/mul8s_1L2L-seed2.safetensors")
-    with pytest.raises(AxhwError, match=r"^Expected a recipe out of study, short, mixed, distilled, found 'theirs'\.$"):
+    with pytest.raises(AxhwError, match=r"^Expected a recipe out of study, distilled, found 'theirs'\.$"):
         Cell(network="resnet20", circuit="mul8s_1L2L", recipe="theirs")
 
 
@@ -54,8 +54,8 @@ def test_shipped_cells_do_what_their_logs_say(path: Path) -> None:
 
 
 def test_bad_cells_in_one_sentence(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    cell = Cell(network="resnet20_hard4", circuit="mul8s_1L2L", recipe="short")
-    good = Cell(network="digits_cnn_hard2", circuit="mul8s_1L2L", recipe="short")
+    cell = Cell(network="resnet20_hard4", circuit="mul8s_1L2L", recipe="distilled")
+    good = Cell(network="digits_cnn_hard2", circuit="mul8s_1L2L", recipe="distilled")
     with pytest.raises(AxhwError, match=r"^Expected trained weights of resnet20_hard4 on digits"):
         retrain_cells([good, cell], data="digits", out=tmp_path)
     assert not (tmp_path / "retrained").exists(), "nothing is trained before all networks are found"
@@ -67,7 +67,7 @@ def test_bad_cells_in_one_sentence(capsys: pytest.CaptureFixture[str], tmp_path:
 
 def test_a_cell_is_retrained_with_its_gates_as_they_were(tmp_path: Path) -> None:
     pytest.importorskip("torch", reason="PyTorch is not installed")
-    cell = Cell(network="digits_cnn_hard2", circuit="mul8s_1L2N", recipe="short")
+    cell = Cell(network="digits_cnn_hard2", circuit="mul8s_1L2N", recipe="distilled")
     (path,) = retrain_cells([cell], data="digits", out=tmp_path)
     assert path == cell.weights(tmp_path / "retrained")
     after, before = (Bench.load(model=name, data="digits").network for name in (str(path), "digits_cnn_hard2"))

@@ -19,7 +19,7 @@ from axhw.experiments.axmoe.explanations import (
     routing_blocks,
     sharing_blocks,
 )
-from axhw.experiments.axmoe.measured import final_accuracy, other_recipes, short
+from axhw.experiments.axmoe.measured import final_accuracy, loss, other_recipes, short
 from axhw.experiments.results import Document, Report, claims_blocks, made_by, tables_named
 from axhw.hdl.families.evoapprox import EXACT_CIRCUIT
 from axhw.moe.cells import RECIPES
@@ -131,6 +131,7 @@ def _accuracies(document: Document) -> list[Block]:
             caption="Accuracy by circuit, from the smallest published saving to the largest",
             figure=draw_accuracies(own, columns=columns, about=about(document)),
         ),
+        *lost_blocks(rows, circuits),
         *_seeds(document),
     ]
 
@@ -141,6 +142,28 @@ def _before_after(row: Row | None) -> str:
     after = final_accuracy(row)
     before = f"{100 * row['accuracy']:.2f}"
     return before if after is None or row["circuit"] == EXACT_CIRCUIT else f"{before} → {100 * after:.2f}"
+
+
+def lost_blocks(rows: Sequence[Row], circuits: Sequence[str]) -> list[Block]:
+    """What each recipe leaves lost, which is comparable where recipes began with other trainings of a network, too."""
+    known = {
+        (row["network"], row["circuit"], recipe): loss(row, retrained_column(recipe), start=start_column(recipe))
+        for row in rows
+        for recipe in RECIPES
+        if row[retrained_column(recipe)] is not None
+    }
+    if not known:
+        return []
+    approximate = [circuit for circuit in circuits if circuit != EXACT_CIRCUIT]
+    lines = []
+    for network, recipe in dict.fromkeys((network, recipe) for network, _, recipe in known):
+        found = [known.get((network, circuit, recipe)) for circuit in approximate]
+        lines.append((network, recipe, *("" if lost is None else f"{lost:.2f}" for lost in found)))
+    return [
+        "Points lost after retraining, by recipe, against the exact products of the network that each began with "
+        "(first seed; below 0 if more than that was recovered):",
+        Table(heads=("network", "recipe", *map(short, approximate)), rows=lines, left=2),
+    ]
 
 
 def _seeds(document: Document) -> list[Block]:

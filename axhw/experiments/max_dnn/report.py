@@ -97,9 +97,9 @@ def _retrained(document: Document) -> list[Block]:
     heads = ("network", "designs", "compensation", "level", "saved %", "loss", "retrained: loss", "accuracy %")
     return [
         f"The points that save most at a validation loss of at most 4 and 8 points, trained {rows[0]['epochs']} epochs "
-        "with the products of their assignments, straight-through gradients, weights of the best epoch by validation "
-        "images (`axhw retrain`). Losses on all test images of the report, before with the compensation that belongs "
-        "to the point, after without any.",
+        "towards labels with the products of their assignments, straight-through gradients, weights of the best epoch "
+        "by validation images. Losses on all test images of the report, before with the compensation that belongs to "
+        "the point, after without any.",
         Table(heads=heads, rows=lines, left=4),
         Picture(
             stem=f"{NAME}-retrained",

@@ -15,10 +15,22 @@ from typing import Any
 from axhw.evaluation import Bench
 from axhw.experiments.max_dnn.fronts import best, select
 from axhw.nn.weights_file import SUFFIX, read_weights
-from axhw.retraining import SHORT, Products, Start, retrain
+from axhw.retraining import Products, Start, retrain
 from axhw.search.assignment import Assignment
+from axhw.train.recipe import Recipe
 
 Row = Mapping[str, Any]
+
+LABELLED = Recipe(
+    epochs=5,
+    batch=128,
+    learning_rate=2e-3,
+    warmup_epochs=0.5,
+    weight_decay=1e-4,
+    largest_gradient=1.0,
+    freeze_gates=True,
+)
+"""Towards labels alone, as the weights of the report were made."""
 
 AT_MOST_PCT = (4.0, 8.0)
 PALETTES = ("roup", "published")
@@ -94,7 +106,7 @@ def retrain_all(
             progress(done, len(missing), f"retraining {name}: {line}")
 
         products = Products.of_assignment(point.file.stem, Assignment.load(point.file))
-        retrain(starts[network], products, out=point.file.parent, recipe=SHORT, device=device, log=log)
+        retrain(starts[network], products, out=point.file.parent, recipe=LABELLED, device=device, log=log)
 
 
 def retrained_row(point: Chosen, bench: Bench) -> Row:
@@ -121,6 +133,6 @@ def retrained_row(point: Chosen, bench: Bench) -> Row:
         "retrained_accuracy": result.approximate_accuracy,
         "retrained_loss_pct": 100 * (exact - result.approximate_accuracy),
         "retrained_exact_accuracy": result.exact_accuracy,
-        "epochs": SHORT.epochs,
+        "epochs": LABELLED.epochs,
         "assignment": point.row["assignment"],
     }
