@@ -150,7 +150,7 @@ def test_reproduce(run: Run, found: Found, tmp_path: Path) -> None:
     for claim in document["claims"]:
         assert list(claim) == ["claim", "paper", "ours", "met", "basis"]
         assert isinstance(claim["met"], bool)
-    assert len(document["claims"]) + len(document["missing"]["claims"]) == 14
+    assert len(document["claims"]) + len(document["missing"]["claims"]) == 12
     assert document["missing"]["networks"] == []
     assert len(document["claims"]) >= 6
     cells = document["cells"]
