@@ -67,9 +67,10 @@ def command(
 ) -> None:
     """Retrain a network with approximate products (needs PyTorch: pip install 'axhw[train]').
 
-    The forward pass computes the integers that `axhw eval` computes; gradients are those of exact products. The weights
-    of the epoch with the best validation accuracy are kept. A retraining that was stopped goes on from its checkpoint;
-    one that was finished is left as it is, and one with other settings needs another folder.
+    It is trained towards what it answered with exact products, by --distillation towards labels. The forward pass
+    computes the integers that `axhw eval` computes; gradients are those of exact products. The weights of the epoch
+    with the best validation accuracy are kept. A retraining that was stopped goes on from its checkpoint; one that was
+    finished is left as it is, and one with other settings needs another folder.
 
     \b
     axhw retrain --model resnet8 --data cifar10_jpeg -m mul8s_1L2L --out retrained
