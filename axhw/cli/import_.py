@@ -44,6 +44,13 @@ from axhw.measure import MIN_PAIRS, Conditions
     metavar="NAME=VALUE",
     help="Verilog: parameter of the module; once for each.",
 )
+@click.option(
+    "--supply",
+    "supplies",
+    multiple=True,
+    metavar="NAME",
+    help="Verilog, BLIF: port and pin of power or ground that the library doesn't name; once for each.",
+)
 @click.option("--a", metavar="PORT", default=None, help="Verilog, BLIF: operand a, the activation.")
 @click.option("--b", metavar="PORT", default=None, help="Verilog, BLIF: operand b, the weight.")
 @click.option("--product", metavar="PORT", default=None, help="Verilog, BLIF: the product.")

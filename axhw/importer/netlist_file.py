@@ -13,11 +13,11 @@ from typing import Any, Literal, TypeAlias
 from axhw.errors import AxhwError
 from axhw.hdl.gates import GateNetlist
 from axhw.importer.ports import OperandOrder, Operands, find_operands, is_multiplier
-from axhw.importer.yosys_gates import FlatModule
+from axhw.importer.supplies import Supplies
+from axhw.importer.yosys_gates import FlatModule, ports_of
 from axhw.synth.engines import Engine, run_script
 from axhw.synth.liberty.library import CellLibrary
 from axhw.synth.liberty.mapping import is_mappable
-from axhw.synth.liberty.verilog import cell_models
 from axhw.synth.synthesis import Synthesis
 
 Language: TypeAlias = Literal["verilog", "systemverilog", "blif"]
@@ -36,11 +36,12 @@ _MODULES = "modules.json"
 _CHECK = "check.log"
 _GATES = "gates.json"
 _WRAPPER = "wrapper.v"
+_UNPOWERED = "unpowered.v"
 _WRAPPED, _INNER = "axhw_wrapper", "axhw_inner"
 _CONFLICT = re.compile(r"(?:multiple conflicting drivers for [^.\n]*\.\\?(.+):$|[Dd]rivers conflicting)", re.MULTILINE)
 _PARAMETER, _VALUE = re.compile(r"[A-Za-z_]\w*"), re.compile(r"-?\d+|\d*'s?[bodhBODH][\da-fA-F_]+")
 _SOURCES: Mapping[str, Language] = {".v": "verilog", ".sv": "systemverilog"}
-_OWN_FILES = {*_SOURCE.values(), _CELLS, _MODULES, _CHECK, _GATES, _WRAPPER}
+_OWN_FILES = {*_SOURCE.values(), _CELLS, _MODULES, _CHECK, _GATES, _WRAPPER, _UNPOWERED}
 # What a script can name; others would need quoting that Yosys does not have.
 _PLAIN = re.compile(r'[^\s;"#]+')
 
@@ -64,6 +65,8 @@ class NetlistFile:
         Texts of other files by name: sources in Verilog are read first, all can be included.
     parameters : mapping of str to str
         Values of the module's parameters, in Verilog.
+    supplies : tuple of str
+        Ports and pins of power and ground, beside those that the library names: they carry no signals.
 
     Raises
     ------
@@ -79,6 +82,7 @@ class NetlistFile:
     top: str | None = None
     beside: Mapping[str, str] = field(default_factory=dict)
     parameters: Mapping[str, str] = field(default_factory=dict)
+    supplies: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in self.beside:
@@ -107,7 +111,7 @@ class NetlistFile:
         else:
             used = {cell["type"] for module in self._modules.values() for cell in module["cells"].values()}
             roots = {name: module for name, module in self._modules.items() if name not in used} or self._modules
-            fitting = [name for name, module in roots.items() if is_multiplier(*_ports(module))]
+            fitting = [name for name, module in roots.items() if is_multiplier(*self._ports(module))]
             candidates = fitting or list(roots)
             if len(candidates) != 1:
                 raise AxhwError(
@@ -128,19 +132,7 @@ class NetlistFile:
         AxhwError
             For a cell that is neither in the file nor in the library.
         """
-        cells: dict[str, None] = {}
-        for name, module in self._modules.items():
-            for instance, cell in module["cells"].items():
-                kind = cell["type"]
-                if kind in self._modules or kind.startswith("$"):
-                    continue
-                if kind not in self.library.cells:
-                    raise AxhwError(
-                        f"Expected modules of {self.name} or cells of the library {self.library.name}, found {kind} "
-                        f"({instance} in {name}): name the library that the file was mapped to with --library."
-                    )
-                cells[kind] = None
-        return tuple(cells)
+        return self._supplies.cells
 
     @cached_property
     def flat(self) -> FlatModule:
@@ -164,12 +156,12 @@ class NetlistFile:
             "opt_clean",
             f"write_json -selected {_GATES}",
             outputs=(_CHECK, _GATES),
-            cells=cell_models(self.library, self.library_cells),
+            cells=self._supplies.models,
         )
         if (match := _CONFLICT.search(files[_CHECK])) is not None:
             net = f" for {match[1].replace(' ', '')}" if match[1] else ""
             raise AxhwError(f"Expected one driver for each net of {self.name}, found several{net}.")
-        return FlatModule(self.name, json.loads(files[_GATES])["modules"][self.module])
+        return FlatModule(self.name, json.loads(files[_GATES])["modules"][self.module], self._supplies.ports)
 
     def operands(
         self,
@@ -199,12 +191,14 @@ class NetlistFile:
         """
         if not self.library_cells or not all(is_mappable(self.library.cells[cell]) for cell in self.library_cells):
             return None
+        unpowered = self._supplies.unpowered
         files = self._run(
             f"rename {{top}} {_INNER}",
             f"read_verilog {_WRAPPER}",
             f"hierarchy -check -top {_WRAPPED}",
             "proc",
             "flatten",
+            *([f"techmap -max_iter 1 -map {_UNPOWERED}"] if unpowered else []),
             "opt_clean -purge",
             f"rename {_WRAPPED} {name}",
             f"select {name}",
@@ -212,9 +206,9 @@ class NetlistFile:
             "select -clear",
             "write_verilog -noattr netlist.v",
             outputs=("netlist.json", "netlist.v"),
-            cells=cell_models(self.library, self.library_cells),
+            cells=self._supplies.models,
             read_cells="read_verilog -lib -nooverwrite",
-            extra={_WRAPPER: _wrapper(operands)},
+            extra={_WRAPPER: _wrapper(operands), _UNPOWERED: unpowered},
         )
         synthesis = Synthesis(
             name=name,
@@ -226,6 +220,14 @@ class NetlistFile:
         )
         foreign = {instance.cell for instance in synthesis.netlist.instances} - set(self.library_cells)
         return None if foreign else synthesis
+
+    @cached_property
+    def _supplies(self) -> Supplies:
+        return Supplies(modules=self._modules, library=self.library, given=self.supplies, name=self.name)
+
+    def _ports(self, module: Mapping[str, Any]) -> tuple[dict[str, int], dict[str, int]]:
+        inputs, outputs = (ports_of(module, each, supplies=self._supplies.ports) for each in ("input", "output"))
+        return inputs, outputs
 
     @cached_property
     def _modules(self) -> Mapping[str, Any]:
@@ -272,15 +274,6 @@ class NetlistFile:
 def _reason(sentence: str) -> str:
     """Yosys' own words, without what we put around them."""
     return sentence.partition("found: ")[2].removeprefix("ERROR: ") or sentence
-
-
-def _ports(module: Mapping[str, Any]) -> tuple[dict[str, int], dict[str, int]]:
-    ports = module["ports"].items()
-    inputs, outputs = (
-        {name: len(info["bits"]) for name, info in ports if info["direction"] == direction}
-        for direction in ("input", "output")
-    )
-    return inputs, outputs
 
 
 def _wrapper(operands: Operands) -> str:

@@ -63,6 +63,8 @@ class Reading:
         Other sources of a circuit in Verilog, and files that it includes.
     parameters : tuple of str
         ``NAME=VALUE``, of the module.
+    supplies : tuple of str
+        Ports and pins of power and ground, beside those that the library names.
     """
 
     signed: bool
@@ -78,6 +80,7 @@ class Reading:
     index_origin: IndexOrigin | None = None
     beside: tuple[Path, ...] = ()
     parameters: tuple[str, ...] = ()
+    supplies: tuple[str, ...] = ()
 
     def check_options(self, format: Format, name: str) -> None:
         """Refuse options that a format has no use for: they were meant to change something."""
@@ -86,6 +89,7 @@ class Reading:
             ("--top", self.top is not None, ports),
             ("--with", bool(self.beside), format in _VERILOG),
             ("--param", bool(self.parameters), format in _VERILOG),
+            ("--supply", bool(self.supplies), ports),
             ("--a", self.a is not None, ports),
             ("--b", self.b is not None, ports),
             ("--product", self.product is not None, ports),
@@ -182,12 +186,15 @@ def _read_netlist(
         top=reading.top,
         beside={other: content.decode("utf-8", errors="replace") for other, content in contents.items()},
         parameters=dict(_parameter(each) for each in reading.parameters),
+        supplies=reading.supplies,
     )
     given: dict[str, Any] = {}
     if contents:
         given["with"] = {other: hashlib.sha256(content).hexdigest() for other, content in contents.items()}
     if reading.parameters:
         given["parameters"] = list(reading.parameters)
+    if reading.supplies:
+        given["supplies"] = list(reading.supplies)
     found = file.operands(a=reading.a, b=reading.b, product=reading.product, order=reading.operands)
 
     def ordered(bits: Bits, order: BitOrder) -> Bits:

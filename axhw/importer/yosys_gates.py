@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -47,20 +47,27 @@ class FlatModule:
     name : str
     module : mapping
         ``ports``, ``cells`` and ``netnames`` of the module.
+    supplies : collection of str
+        Ports of power and ground, which are no inputs.
 
     Raises
     ------
     AxhwError
-        If there are inout ports, registers, latches, memories or other cells than gates, or nets with two drivers.
+        If there are other inout ports, registers, latches, memories or other cells than gates, or nets with two
+        drivers.
     """
 
     name: str
     module: Module
+    supplies: Collection[str] = ()
 
     def __post_init__(self) -> None:
         for port, info in self.module["ports"].items():
-            if info["direction"] == "inout":
-                raise AxhwError(f"Expected input and output ports in {self.name}, found inout {port}.")
+            if info["direction"] == "inout" and port not in self.supplies:
+                raise AxhwError(
+                    f"Expected input and output ports in {self.name}, found inout {port}: if it is a supply, say "
+                    f"--supply {port}."
+                )
         for name, cell in self.module["cells"].items():
             if cell["type"] not in _COMBINATIONAL and cell["type"] not in _IGNORED:
                 raise AxhwError(f"Expected a combinational circuit in {self.name}, found {self._what(name, cell)}.")
@@ -98,8 +105,7 @@ class FlatModule:
         return self._build(product, values | dict.fromkeys(unknown, ZERO), inputs=count)
 
     def _ports(self, direction: str) -> dict[str, int]:
-        ports = self.module["ports"].items()
-        return {name: len(info["bits"]) for name, info in ports if info["direction"] == direction}
+        return ports_of(self.module, direction, supplies=self.supplies)
 
     def _nets(self, bits: Bits) -> list[int | str]:
         return [self.module["ports"][bit.port]["bits"][bit.index] for bit in bits]
@@ -220,6 +226,12 @@ class FlatModule:
         ]
         # Yosys' own names say nothing to users.
         return min(names, key=lambda name: (name.startswith("$"), len(name), name), default="a net")
+
+
+def ports_of(module: Module, direction: str, *, supplies: Collection[str]) -> dict[str, int]:
+    """Bits of each port of a direction, but of supplies."""
+    ports = module["ports"].items()
+    return {name: len(info["bits"]) for name, info in ports if info["direction"] == direction and name not in supplies}
 
 
 def _add(builder: GateBuilder, kind: str, pins: Mapping[str, int]) -> int:

@@ -7,6 +7,7 @@ import pytest
 
 from axhw.importer.netlist_file import Language, NetlistFile
 from axhw.synth.engines import Engine, find_engine
+from axhw.synth.liberty.library import CellLibrary
 from axhw.synth.libraries import DEFAULT, LibrarySource, load_library
 
 FILES = Path(__file__).with_name("files")
@@ -32,8 +33,17 @@ def files() -> Path:
 def netlist_file(library: LibrarySource, engine: Engine) -> Callable[..., NetlistFile]:
     """A circuit from its text: ``netlist_file("module m(...); ...")``."""
 
-    def make(text: str, *, language: Language = "verilog", top: str | None = None) -> NetlistFile:
+    def make(
+        text: str,
+        *,
+        language: Language = "verilog",
+        top: str | None = None,
+        supplies: tuple[str, ...] = (),
+        cells: CellLibrary = library.cells,
+    ) -> NetlistFile:
         name = "m.blif" if language == "blif" else "m.v"
-        return NetlistFile(text=text, language=language, name=name, library=library.cells, engine=engine, top=top)
+        return NetlistFile(
+            text=text, language=language, name=name, library=cells, engine=engine, top=top, supplies=supplies
+        )
 
     return make

@@ -150,7 +150,7 @@ def test_blif_of_every_kind(netlist_file: Make) -> None:
         ),
         (
             module("assign O = A * B;", "input [3:0] A, inout [3:0] B, output [7:0] O"),
-            "Expected input and output ports in m.v, found inout B.",
+            "Expected input and output ports in m.v, found inout B: if it is a supply, say --supply B.",
         ),
         (
             module("assign O = A * B; assign O[0] = A[1];"),

@@ -46,6 +46,7 @@ class CellReader:
             flip_flop=flip_flops[0] if flip_flops else None,
             is_latch=any(True for kind in ("latch", "statetable") for _ in group.all(kind)),
             dont_use=(group.get("dont_use") or "").lower() == "true",
+            supplies=tuple(pin.args[0] for pin in group.all("pg_pin") if pin.args),
         )
         _check_functions(cell)
         return cell

@@ -133,7 +133,10 @@ class FlipFlop:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Cell:
-    """A cell: combinational when `flip_flop` is None and `is_latch` is False."""
+    """A cell: combinational when `flip_flop` is None and `is_latch` is False.
+
+    `supplies` are pins of power, ground and wells, where the file names them; they are not among `pins`.
+    """
 
     name: str
     area_um2: float
@@ -143,6 +146,7 @@ class Cell:
     flip_flop: FlipFlop | None = None
     is_latch: bool = False
     dont_use: bool = False
+    supplies: tuple[str, ...] = ()
 
     @cached_property
     def inputs(self) -> tuple[Pin, ...]:

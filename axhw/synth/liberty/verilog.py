@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 
 from axhw.errors import AxhwError
 from axhw.synth.liberty.function import BooleanFunction, verilog_name
@@ -12,13 +13,22 @@ from axhw.synth.liberty.library import Cell, CellLibrary, FlipFlop
 _SIGNALS = ("axhw_clock", "axhw_both", "axhw_clear", "axhw_preset")
 
 
-def cell_models(library: CellLibrary, names: Iterable[str]) -> str:
+def cell_models(
+    library: CellLibrary, names: Iterable[str], *, supplies: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+) -> str:
     """Verilog modules of the named cells, each once, in the order of `names`.
 
     Gates are continuous assignments; flip-flops have asynchronous clear and preset, and start at 0 or 1 at random, as
     in silicon. Unknown values would not do: where logic that was made smaller takes one net twice, an x stays an x that
     no 0 or 1 would make a difference for.
     Icarus Verilog and Verilator read them.
+
+    Parameters
+    ----------
+    library : CellLibrary
+    names : iterable of str
+    supplies : mapping of cell name to port names, optional
+        Ports of power and ground that cells are to have beside their pins; the models don't look at them.
 
     Raises
     ------
@@ -32,19 +42,20 @@ def cell_models(library: CellLibrary, names: Iterable[str]) -> str:
             raise AxhwError(f"Expected cells of library {library.name}, found {name!r}.")
         if cell.is_latch:
             raise AxhwError(f"Expected gates and flip-flops to model in Verilog, found the latch {name}.")
-        modules.append(_module(cell))
+        modules.append(_module(cell, supplies.get(name, ())))
     return "\n".join(modules)
 
 
 @functools.lru_cache(maxsize=4096)
-def _module(cell: Cell) -> str:
-    return "\n".join(_lines(cell))
+def _module(cell: Cell, supplies: tuple[str, ...]) -> str:
+    return "\n".join(_lines(cell, supplies))
 
 
-def _lines(cell: Cell) -> Iterator[str]:
-    ports = [pin for pin in cell.pins.values() if pin.direction != "internal"]
-    yield f"module {verilog_name(cell.name)}({', '.join(verilog_name(pin.name) for pin in ports)});"
-    yield from (f"  {pin.direction} {verilog_name(pin.name)};" for pin in ports)
+def _lines(cell: Cell, supplies: tuple[str, ...]) -> Iterator[str]:
+    ports = [(verilog_name(pin.name), pin.direction) for pin in cell.pins.values() if pin.direction != "internal"]
+    ports += [(verilog_name(supply), "inout") for supply in supplies]
+    yield f"module {verilog_name(cell.name)}({', '.join(name for name, _ in ports)});"
+    yield from (f"  {direction} {name};" for name, direction in ports)
     if cell.flip_flop is not None:
         taken = {cell.flip_flop.state, cell.flip_flop.inverted, *_SIGNALS} & set(cell.pins)
         if taken:

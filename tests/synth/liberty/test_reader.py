@@ -160,6 +160,7 @@ def test_supplies_add_up(read: Reader, small_text: str) -> None:
       leakage_power() { value : 5; related_pg_pin : VSS; } leakage_power() { value : 2; related_pg_pin : VDD; }"""
     text = text.replace("cell_leakage_power : 0.25;", leakage)
     inverter = read(text).cells["INV"]
+    assert inverter.supplies == ("VSS", "VDD")
     (power,) = inverter.pins["Y"].power
     assert power.rise is not None
     np.testing.assert_allclose(power.rise.values, np.array([[11, 12], [11.5, 12.5], [13, 14]]))
@@ -313,6 +314,7 @@ def test_sg13g2(sg13g2: CellLibrary) -> None:
 def test_sky130(sky130: CellLibrary) -> None:
     assert (len(sky130.cells), sky130.voltage_v, sky130.skipped) == (428, 1.8, {})
     maj3 = sky130.cells["sky130_fd_sc_hd__maj3_1"]
+    assert maj3.supplies == ("VGND", "VNB", "VPB", "VPWR")
     function = BooleanFunction.parse(maj3.outputs[0].function or "")
     majority = [bin(i).count("1") >= 2 for i in range(8)]
     assert function.truth_table(["A", "B", "C"]).tolist() == majority
