@@ -46,6 +46,8 @@ def check(file: NetlistFile) -> None:
         module(f"{AND}, .VDD(VDD), .VSS(VSS));"),
         # Fillers and taps have no other pins, or none at all, and need not be in the library.
         module(f"{AND}, .VDD(VDD), .VSS(VSS)); tap_1 t(.VDD(VDD), .VSS(VSS)); fill_8 f();"),
+        # Nets of the file instead of ports.
+        module(f"supply1 VDD; supply0 VSS; {AND}, .VDD(VDD), .VSS(VSS));").replace("inout VDD, inout VSS, ", ""),
         # Named by the file's own modules, too, and as inputs.
         module("half h(.VDD(VDD), .VSS(VSS), .x(A[0]), .y(B[0]), .z(O[0]));").replace("inout", "input")
         + "module half(inout VDD, VSS, input x, y, output z); sg13g2_and2_1 g(.A(x), .B(y), .X(z), .VDD(VDD), "
