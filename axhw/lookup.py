@@ -19,7 +19,7 @@ from axhw.hdl.spec import MultiplierSpec
 from axhw.library.archive import shipped_keys
 from axhw.library.catalogue import Catalogue
 from axhw.measure import Conditions
-from axhw.record import DesignRecord
+from axhw.record import COST_CONDITIONS, DesignRecord
 from axhw.store import MIXED, Store, UnknownDesignError
 from axhw.synth.libraries import LibrarySource
 from axhw.synth.synthesis import Synthesis
@@ -143,6 +143,40 @@ def stored_design(store: Store, word: str) -> DesignRecord:
             f"Expected a design of one multiplier, found {entry.name}, which has several: `axhw ls`, `axhw show` and "
             "`axhw verify` take it."
         ) from None
+
+
+def designs_measured_alike(store: Store, words: Sequence[str]) -> list[DesignRecord]:
+    """`stored_design` of each word; of designs of one name, those measured alike if there are such.
+
+    A store may have one design on several libraries or with several streams of operands. The newest ones need not be
+    of one kind, and then their figures can't be held side by side.
+
+    Raises
+    ------
+    UnknownDesignError, AxhwError
+        As `stored_design`.
+    """
+    newest = [stored_design(store, word) for word in words]
+    summaries = Catalogue(store).summaries()
+    choices = []
+    for word, record in zip(words, newest):
+        # By key it is that one, whatever others there are.
+        named = [] if word != record.name and record.key.startswith(word) else summaries
+        keys = {_surroundings(each): each["key"] for each in named if each["name"] == record.name}
+        # Last in the dictionary, so the first of those that are equally common.
+        own = _surroundings(record.summary())
+        keys.pop(own, None)
+        choices.append(keys | {own: record.key})
+    common = max(reversed(choices[0]), key=lambda each: sum(each in keys for keys in choices))
+    return [
+        record if keys.get(common, record.key) == record.key else stored_design(store, keys[common])
+        for record, keys in zip(newest, choices)
+    ]
+
+
+def _surroundings(summary: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What a design was measured with."""
+    return tuple(summary[condition] for condition in COST_CONDITIONS)
 
 
 def named_design(text: str, store: Store) -> DesignSpec:

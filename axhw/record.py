@@ -33,7 +33,7 @@ _COST_FIGURES = (
     "leakage_nw",
     "cells",
 )
-_COST_CONDITIONS = ("library_sha256", "stream", "corner", "input_slew_ns", "output_load_ff", "wire_load")
+COST_CONDITIONS = ("library_sha256", "stream", "corner", "input_slew_ns", "output_load_ff", "wire_load")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,7 +174,7 @@ class DesignRecord(StoredDesign):
             "verification": dataclasses.asdict(self.verification),
             "sampled": metrics.sampled,
             "wce_upper": metrics.wce_upper,
-            **{condition: getattr(cost, condition, None) for condition in _COST_CONDITIONS},
+            **{condition: getattr(cost, condition, None) for condition in COST_CONDITIONS},
             "key": self.key,
         }
 

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from axhw.characterize import characterize
 from axhw.errors import AxhwError
 from axhw.flow import Flow
 from axhw.hdl.registry import parse
-from axhw.lookup import named_design, named_multiplier, named_multipliers, stored_design
+from axhw.lookup import designs_measured_alike, named_design, named_multiplier, named_multipliers, stored_design
+from axhw.measure import Conditions
 from axhw.record import DesignRecord
 from axhw.store import Store
 
@@ -54,6 +56,30 @@ def test_an_element_is_no_multiplier(characterized: Characterized, store: Store)
     with pytest.raises(AxhwError, match=rf"^Expected a multiplier, found {record.name}, which has one inside\.$"):
         named_multiplier(record.name, store)
     assert named_design(record.name, store) == record.spec
+
+
+def test_designs_are_compared_as_they_were_measured_alike(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+
+    def made(text: str, output_load_ff: float | None = None) -> str:
+        conditions = Conditions(pairs=512, output_load_ff=output_load_ff)
+        return characterize(parse(text), flow=Flow.of(store=store, conditions=conditions)).key
+
+    exact, loaded = made("exact:width=4"), made("exact:width=4", 9.0)
+    roup = made("roup:width=4,p=1,r=1")
+
+    def compared(*words: str) -> list[str]:
+        return [record.key for record in designs_measured_alike(store, words)]
+
+    # The newest exact design drives another load than the only one it is to be held against.
+    assert stored_design(store, "exact4s").key == loaded
+    assert compared("exact4s", "roup4s_p1_r1") == [exact, roup]
+    assert compared("roup:width=4,p=1,r=1", "exact4s") == [roup, exact]
+    # A key says which one, and nothing is like it.
+    assert compared(loaded[:12], "roup4s_p1_r1") == [loaded, roup]
+    loaded_roup = made("roup:width=4,p=1,r=1", 9.0)
+    assert compared("exact4s", "roup4s_p1_r1") == [loaded, loaded_roup], "the newest of those that are alike"
+    assert compared("exact4s", roup) == [exact, roup]
 
 
 def test_unknown_names(characterized: Characterized, store: Store, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import click
 from axhw.cli.options import json_option, print_json
 from axhw.cli.tables import plain_table, stdout, value_text
 from axhw.errors import AxhwError
-from axhw.lookup import stored_design
+from axhw.lookup import designs_measured_alike
 from axhw.store import Store
 
 _CONDITIONS = (
@@ -53,13 +53,16 @@ _FIGURES = (
 def command(designs: tuple[str, ...], as_json: bool) -> None:
     """Compare stored DESIGNS (names, keys or specs) side by side; ratios are to the first.
 
+    Of several designs of a name those count that were measured alike, if there are such, else the newest; what differs
+    in how they were measured is told below the figures.
+
     \b
     axhw compare exact roup:p=2,r=3 bam8s_ha1_hb0_v4
     """
     if len(designs) < 2:
         raise AxhwError("Expected two designs or more to compare, found one.")
     store = Store.default()
-    summaries = [stored_design(store, word).summary() for word in designs]
+    summaries = [record.summary() for record in designs_measured_alike(store, designs)]
     first = summaries[0]
     ratios = [{figure: _ratio(summary[figure], first[figure]) for figure in _FIGURES} for summary in summaries]
     if as_json:
