@@ -130,6 +130,7 @@ def command(
     axhw import mul8u.v --unsigned
     axhw import top.v --unsigned --with adder.v --with sizes.vh --param N=8
     axhw import mapped.v --signed --library my.lib --a X --b Y --product P
+    axhw import routed.v --signed --supply VDD --supply VSS
     axhw import mul8.chr --unsigned --dialect arithsgen --product-bits msb
     axhw import table.npy --signed --index-origin codes --name mine
     axhw eval -m mine

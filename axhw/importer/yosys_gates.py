@@ -202,8 +202,12 @@ class FlatModule:
         if _MEMORY.match(kind):
             return f"a memory ({self._label(name)})"
         if _SEQUENTIAL.match(kind):
-            word = "a latch" if "latch" in kind.lower() or kind.lower().startswith(("$sr", "$_sr")) else "a flip-flop"
-            return f"{word} ({self._state_name(name, cell)})"
+            state = self._state_name(name, cell)
+            if "latch" in kind.lower() or kind.lower().startswith(("$sr", "$_sr")):
+                return f"a latch ({state})"
+            return (
+                f"a flip-flop ({state}): import what is between registers, `axhw gen --element` puts its own around it"
+            )
         return f"a cell of type {kind} ({self._label(name)})"
 
     def _state_name(self, name: str, cell: Mapping[str, Any]) -> str:

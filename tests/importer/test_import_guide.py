@@ -37,6 +37,11 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: Path) -> Path:
     Path("sizes.vh").write_text("`define NOTHING 0\n")
     Path("mul4u.v").write_text(circuit.format("mul4u", "", 3, "", 3, "", 7))
     Path("mapped.v").write_text(circuit.format("mapped", "signed ", 3, "signed ", 3, "signed ", 7))
+    low = "sg13g2_and2_1 g(.A(A[0]), .B(B[0]), .X(l), .VDD(VDD), .VSS(VSS)); filler f(.VDD(VDD), .VSS(VSS));"
+    Path("routed.v").write_text(
+        "module routed(input [3:0] A, B, output [7:0] O, inout VDD, VSS); wire l; "
+        f"{low} wire [7:0] x = A * B; assign O = {{x[7:1], l}}; endmodule\n"
+    )
     Path("my.lib").write_text(write_liberty(embedded_library(), attribution="test"))
     inputs = " ".join(f"{port}[{bit}]" for port in "xy" for bit in range(4))
     outputs = " ".join(f"p[{bit}]" for bit in range(8))
@@ -54,7 +59,7 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: Path) -> Path:
 def test_commands_run(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
     blocks = re.findall(r"```sh\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
     lines = [line for block in blocks for line in block.splitlines()]
-    assert len(lines) == 13
+    assert len(lines) == 14
     assert main(["gen", "-m", "roup:p=1,r=4"]) == 0
     for line in lines:
         program, *arguments = shlex.split(line, comments=True)
