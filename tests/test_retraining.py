@@ -84,6 +84,10 @@ def test_retraining_gives_better_weights_and_is_not_done_twice(tmp_path: Path) -
     lines: list[str] = []
     path = retrain(start, products, out=tmp_path, recipe=recipe, log=lines.append)
     assert any("after training: test accuracy" in line for line in lines)
+    validated = [float(line.rpartition(" ")[2]) for line in lines if "validation accuracy" in line]
+    best = validated.index(max(validated))
+    chosen = f"of epoch {best}, the best" if best else "as before: no epoch did better"
+    assert f"weights {chosen} on validation images" in lines
     assert sorted(file.name for file in tmp_path.iterdir()) == ["mine.json", "mine.log", "mine.safetensors"]
     bench = Bench.load(model="digits_cnn", data="digits")
     before = bench.evaluate_tables(products.tables, signed=True).approximate_accuracy

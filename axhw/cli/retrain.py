@@ -111,6 +111,6 @@ def command(
         return
     for row in rows:
         lines = Path(row["log"]).read_text(encoding="utf-8").splitlines()
-        for line in (line for line in lines if "test accuracy" in line):
+        for line in (line for line in lines if "test accuracy" in line or line.startswith("weights ")):
             stdout().print(f"{row['name']}: {line}", soft_wrap=True)
         stdout().print(f"[dim]{row['weights']}[/dim]", soft_wrap=True)

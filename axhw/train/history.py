@@ -76,16 +76,24 @@ class Best:
         self._tensors = tensors
         self._kept = {name: tensor.detach().clone() for name, tensor in tensors.items()}
         self._accuracy = torch.full((), -1.0, dtype=torch.float64)
+        self._epoch = torch.zeros((), dtype=torch.int64)
 
     @property
     def state(self) -> dict[str, torch.Tensor]:
         """What a checkpoint has to hold."""
-        return {"best": self._accuracy, **{f"best/{name}": tensor for name, tensor in self._kept.items()}}
+        copies = {f"best/{name}": tensor for name, tensor in self._kept.items()}
+        return {"best": self._accuracy, "best_epoch": self._epoch, **copies}
 
-    def offer(self, accuracy: float) -> None:
+    @property
+    def epoch(self) -> int:
+        """After which epoch that was; 0 before the first."""
+        return int(self._epoch)
+
+    def offer(self, accuracy: float, *, epoch: int) -> None:
         """Copy the tensors if this is the highest accuracy so far."""
         if accuracy > self._accuracy.item():
             self._accuracy.fill_(accuracy)
+            self._epoch.fill_(epoch)
             _copy(self._tensors, self._kept)
 
     def take(self) -> None:

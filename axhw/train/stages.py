@@ -111,7 +111,7 @@ def train_quantized(
     _check_sums(module, trainer.first_images(stage.epochs), history)
     if not history.reached("quantized"):
         right = accuracy(module, images.validation)
-        best.offer(right)
+        best.offer(right, epoch=0)
         history.line(f"codes, before training: validation accuracy {right:.4f}")
     while not stage.finished:
         moving = stage.epochs < recipe.range_epochs
@@ -124,9 +124,11 @@ def train_quantized(
         if moving:
             module.refresh()
         right = accuracy(module, images.validation)
-        best.offer(right)
+        best.offer(right, epoch=stage.epochs)
         stage.done(f"{line}, validation accuracy {right:.4f}")
     module.follow_ranges(False)
+    chosen = f"of epoch {best.epoch}, the best" if best.epoch else "as before: no epoch did better"
+    history.line(f"weights {chosen} on validation images")
     best.take()
     module.refresh()
 

@@ -113,22 +113,18 @@ def train(
     optimizer = AdamW(model, weight_decay=recipe.weight_decay, largest_gradient=recipe.largest_gradient)
     parameters = {f"parameter/{name}": tensor.data for name, tensor in model.named_parameters()}
     best = Best(parameters)
-    # Rounds since the best one, for patience.
-    waited = torch.zeros((), dtype=torch.int64)
-    state = {**parameters, **optimizer.state, **best.state, "waited": waited}
+    state = {**parameters, **optimizer.state, **best.state}
     number, position = history.resume(STAGE, state)
     pace = Pace(epochs=recipe.rounds, seconds=seconds, position=position)
     saved = time.monotonic()
-    while not pace.finished and int(waited) < recipe.patience:
+    while not pace.finished and number - best.epoch < recipe.patience:
         start = time.monotonic()
         stretch = pace.stretch()
         losses = _round(model, training, recipe, optimizer, seed=seed, number=number, place=(pace.position, stretch))
         found = score(model, validation, mixed=True)
-        best_before = float(best.state["best"])
-        # The share of a byte's probability that the right one gets, which is highest when the perplexity is lowest.
-        best.offer(1 / found.perplexity)
-        waited.fill_(0 if float(best.state["best"]) > best_before else int(waited) + 1)
         number += 1
+        # The share of a byte's probability that the right one gets, which is highest when the perplexity is lowest.
+        best.offer(1 / found.perplexity, epoch=number)
         pace.position += stretch
         passes = number * recipe.steps * recipe.batch * recipe.length / len(training)
         history.line(
@@ -136,11 +132,11 @@ def train(
             f"validation {found}, busiest expert {found.imbalance:.2f} times the mean, {found.unused} unused, "
             f"{time.monotonic() - start:.1f} s"
         )
-        last = pace.finished or int(waited) >= recipe.patience
+        last = pace.finished or number - best.epoch >= recipe.patience
         if last or time.monotonic() - saved >= _CHECKPOINT_SECONDS:
             history.save(STAGE, number, pace.position, state, last=True)
             saved = time.monotonic()
-    if int(waited) >= recipe.patience:
+    if number - best.epoch >= recipe.patience:
         history.line(f"stopped: no better validation in {recipe.patience} rounds")
     best.take()
 
