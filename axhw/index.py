@@ -62,19 +62,23 @@ class Index:
         """The database file."""
         return self.store.root / FILE
 
-    def summaries(self) -> list[dict[str, Any]]:
-        """`DesignRecord.summary` of every stored design that can be read, oldest first."""
-        return [summary for summary in self._rows() if _UNREADABLE not in summary]
+    def summaries(self, *, name: str | None = None) -> list[dict[str, Any]]:
+        """`DesignRecord.summary` of every stored design that can be read, or of those of a name, oldest first."""
+        return [summary for summary in self._rows(name) if _UNREADABLE not in summary]
 
     def unreadable(self) -> list[str]:
         """A sentence on each design that is damaged or holds figures of another version of axhw."""
         return [summary[_UNREADABLE] for summary in self._rows() if _UNREADABLE in summary]
 
-    def _rows(self) -> list[dict[str, Any]]:
-        rows = self._query("SELECT key, state, stored, name, summary, digest FROM designs ORDER BY stored, key")
+    def _rows(self, name: str | None = None) -> list[dict[str, Any]]:
+        columns = "key, state, stored, name, summary, digest"
+        values = () if name is None else (name,)
+        where = "WHERE name = ? " if values else ""
+        rows = self._query(f"SELECT {columns} FROM designs {where}ORDER BY stored, key", *values)
         if rows is None:
             folders = sorted(_folders(self.store).items(), key=lambda item: (item[1].stored, item[0]))
-            return [summary for key, _ in folders if (summary := _summary(self.store, key)) is not None]
+            found = (_summary(self.store, key) for key, _ in folders)
+            return [each for each in found if each is not None and (name is None or each.get("name") == name)]
         return [json.loads(row[4]) for row in rows]
 
     def find(self, word: str) -> Entry:

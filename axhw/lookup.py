@@ -157,12 +157,13 @@ def designs_measured_alike(store: Store, words: Sequence[str]) -> list[DesignRec
         As `stored_design`.
     """
     newest = [stored_design(store, word) for word in words]
-    summaries = Catalogue(store).summaries()
+    catalogue = Catalogue(store)
     choices = []
     for word, record in zip(words, newest):
         # By key it is that one, whatever others there are.
-        named = [] if word != record.name and record.key.startswith(word) else summaries
-        keys = {_surroundings(each): each["key"] for each in named if each["name"] == record.name}
+        by_key = word != record.name and record.key.startswith(word)
+        named = [] if by_key else catalogue.summaries(name=record.name)
+        keys = {_surroundings(each): each["key"] for each in named}
         # Last in the dictionary, so the first of those that are equally common.
         own = _surroundings(record.summary())
         keys.pop(own, None)

@@ -115,6 +115,20 @@ def test_the_index_says_what_the_folders_say(tmp_path: Path, fill: Filler) -> No
     assert [summary["key"] for summary in Index(store).summaries()] == keys == indexed_keys(store)
 
 
+@pytest.mark.parametrize("written", [True, False])
+def test_designs_of_a_name(tmp_path: Path, fill: Filler, written: bool) -> None:
+    store = Store(tmp_path)
+    # Names come again after 45.
+    fill(store, 50)
+    if not written:
+        Index(store).path.mkdir()
+    name = scanned(store)[2]["name"]
+    expected = [summary for summary in scanned(store) if summary["name"] == name]
+    assert len(expected) == 2
+    assert Index(store).summaries(name=name) == expected
+    assert Index(store).summaries(name="exact") == []
+
+
 def test_a_current_index_reads_no_document(tmp_path: Path, fill: Filler, monkeypatch: pytest.MonkeyPatch) -> None:
     store = Store(tmp_path)
     fill(store, 5)

@@ -18,7 +18,7 @@ from axhw.files import output_folder, replacing
 from axhw.flow import Flow
 from axhw.hdl.families.evoapprox import CIRCUITS
 from axhw.lookup import named_multipliers
-from axhw.moe.cells import RECIPES, Cell, retrain_cells
+from axhw.moe.cells import OURS, RECIPES, Cell, retrain_cells
 from axhw.moe.evaluation import EXACT, Prices, evaluated
 from axhw.moe.search import SHARINGS, best_within, searched_fronts
 from axhw.nn.compensation import COMPENSATIONS, Compensation
@@ -42,9 +42,6 @@ _models_option = click.option(
     metavar="NAME|FILE",
     help="Network such as resnet20_hard4, or a .safetensors file; give it several times.",
 )
-
-
-_RECIPES = ("distilled",)
 
 
 @click.group("moe")
@@ -99,7 +96,7 @@ def command() -> None:
     "recipes",
     type=click.Choice(list(RECIPES)),
     multiple=True,
-    help="With --retrain: that of the AxMoE study or ours; give both to compare.  [default: distilled]",
+    help=f"With --retrain: that of the AxMoE study or ours; give both to compare.  [default: {OURS}]",
 )
 @click.option(
     "--weights",
@@ -163,7 +160,7 @@ def train(
     if retrain:
         cells = [
             Cell(network=network, circuit=circuit, recipe=recipe, seed=seed)
-            for recipe in recipes or _RECIPES
+            for recipe in recipes or (OURS,)
             for seed in seeds
             for network in models
             for circuit in circuits

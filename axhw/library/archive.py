@@ -67,8 +67,11 @@ class Archive:
     @functools.cached_property
     def summaries(self) -> list[dict[str, Any]]:
         """`DesignRecord.summary` of every design."""
-        entries = (Entry(key, self.path / key, document) for key, document in self.documents.items())
-        return [DesignRecord.from_entry(entry).summary() for entry in entries]
+        return [self._summary(key) for key in self.documents]
+
+    def summaries_of(self, name: str) -> list[dict[str, Any]]:
+        """The same of the designs of a name, without reading the others."""
+        return [self._summary(key) for key, document in self.documents.items() if document["name"] == name]
 
     def unpack(self, key: str, store: Store) -> Entry:
         """A design with its files, which are kept beside the designs of the store.
@@ -92,6 +95,9 @@ class Archive:
         if document["verification"]["table_sha256"] is not None:
             files[_TABLE] = _table(DesignRecord.from_entry(Entry(key, self.path / key, document)).multiplier)
         return place.put(key, document, files)
+
+    def _summary(self, key: str) -> dict[str, Any]:
+        return DesignRecord.from_entry(Entry(key, self.path / key, self.documents[key])).summary()
 
     @functools.cached_property
     def _digest(self) -> str:

@@ -26,19 +26,21 @@ class Catalogue:
     store: Store
     archive: Archive = field(default_factory=Archive)
 
-    def summaries(self) -> list[dict[str, Any]]:
+    def summaries(self, *, name: str | None = None) -> list[dict[str, Any]]:
         """`DesignRecord.summary` of every design with ``shipped`` beside it: the shipped ones, then the store's.
 
-        A shipped design is left out where the store has one of the same name on the same cell library.
+        Of a name, only those of that name are read. A shipped design is left out where the store has one of the same
+        name on the same cell library.
         """
-        own = Index(self.store).summaries()
+        own = Index(self.store).summaries(name=name)
         hidden = {(summary["name"], summary["library_sha256"]) for summary in own}
-        shipped = [summary for summary in self.shipped() if (summary["name"], summary["library_sha256"]) not in hidden]
+        shipped = [each for each in self.shipped(name=name) if (each["name"], each["library_sha256"]) not in hidden]
         return shipped + [summary | {"shipped": False} for summary in own]
 
-    def shipped(self) -> list[dict[str, Any]]:
+    def shipped(self, *, name: str | None = None) -> list[dict[str, Any]]:
         """The same of every shipped design, those left out above included."""
-        return [summary | {"shipped": True} for summary in self.archive.summaries]
+        summaries = self.archive.summaries if name is None else self.archive.summaries_of(name)
+        return [summary | {"shipped": True} for summary in summaries]
 
     def find(self, word: str) -> DesignRecord:
         """The design of that name, or whose key begins with the word (8 letters or more); the store's come first.

@@ -33,7 +33,10 @@ STUDY = Recipe(
 )
 """That of the study; gradients are cut to length 1, because without batch norms its rate makes the loss diverge."""
 
-RECIPES: Mapping[str, Recipe] = {"study": STUDY, "distilled": DISTILLED}
+STUDYS, OURS = "study", "distilled"
+"""Names of recipes."""
+
+RECIPES: Mapping[str, Recipe] = {STUDYS: STUDY, OURS: DISTILLED}
 """The study's and ours."""
 
 RETRAINED = "retrained"

@@ -62,6 +62,8 @@ def test_a_design_of_the_store_hides_the_shipped_one_of_its_name(archive, record
         (own.name, False),
     ]
     assert catalogue.find(own.name).folder == own.folder
+    for name in (records[1].name, own.name, "mul8s_none"):
+        assert catalogue.summaries(name=name) == [each for each in catalogue.summaries() if each["name"] == name]
 
 
 def test_unknown_names_are_refused(archive, tmp_path):

@@ -12,7 +12,7 @@ from axhw.experiments.axmoe.cells import retrained_column, start_column
 from axhw.experiments.axmoe.measured import CHANCE, DIGITS, Measured, loss, short
 from axhw.experiments.claims import Claim, Missing
 from axhw.hdl.families.evoapprox import EXACT_CIRCUIT
-from axhw.moe.cells import RECIPES
+from axhw.moe.cells import OURS, RECIPES, STUDYS
 from axhw.moe.normalized_cost import published_ratio
 
 LAST_CIRCUIT = "mul8s_1L2L"
@@ -23,8 +23,7 @@ RECOVERED_PCT = 1.0
 ALIKE_PCT = 0.25
 """Points of accuracy that a mean may be lower by and still count as no lower."""
 
-_STUDY, _OURS = "study", "distilled"
-_EPOCHS = tuple(RECIPES[recipe].epochs for recipe in (_OURS, _STUDY))
+_EPOCHS = tuple(RECIPES[recipe].epochs for recipe in (OURS, STUDYS))
 
 BETTER_RECIPE = "Retrained by our recipe, networks lose less than by the study's."
 CHEAPER_RECIPE = f"In {_EPOCHS[0]} epochs of our recipe networks lose no more than in {_EPOCHS[1]} of the study's."
@@ -32,7 +31,7 @@ CHEAPER_RECIPE = f"In {_EPOCHS[0]} epochs of our recipe networks lose no more th
 
 def recovery_text(recipe: str, networks: Sequence[str]) -> str:
     """The claim about networks retrained with a recipe."""
-    whose = "the study's recipe" if recipe == _STUDY else "our recipe"
+    whose = "the study's recipe" if recipe == STUDYS else "our recipe"
     named = " and ".join(networks) or "Networks"
     return f"{named} recover to within 1 point with every circuit up to 1L2L, retrained by {whose}."
 
@@ -131,8 +130,8 @@ def _chance_of_so_many(better: int, cells: int) -> float:
 
 def _losses_of_both(measured: Measured) -> list[tuple[float, float]]:
     """Points lost by the study's recipe and by ours, cell by cell."""
-    columns = [retrained_column(recipe) for recipe in (_STUDY, _OURS)]
-    starts = [start_column(recipe) for recipe in (_STUDY, _OURS)]
+    columns = [retrained_column(recipe) for recipe in (STUDYS, OURS)]
+    starts = [start_column(recipe) for recipe in (STUDYS, OURS)]
     return [
         (loss(row, columns[0], start=starts[0]), loss(row, columns[1], start=starts[1]))
         for row in measured.first()
