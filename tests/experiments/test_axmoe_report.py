@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from axhw.experiments.axmoe.cells import retrained_column, start_column
-from axhw.experiments.axmoe.report import lost_blocks
+from axhw.experiments.axmoe.report import lost_blocks, retrained_words
 from axhw.moe.cells import RECIPES
 from axhw.report.study import Table
 
@@ -31,3 +31,10 @@ def test_each_recipe_loses_against_what_it_began_with() -> None:
     assert list(table.heads) == ["network", "recipe", "1KVA", "1L2L"]
     assert list(table.rows) == [("resnet8", "study", "-2.00", "1.00"), ("resnet8", "distilled", "", "1.00")]
     assert lost_blocks(rows[3:], CIRCUITS) == []
+
+
+def test_retrainings_of_another_training_are_marked() -> None:
+    other = {"distilled_accuracy": 0.7, "distilled_start_accuracy": 0.71}
+    row = cell("resnet8", "mul8s_1L2L", int8_accuracy=0.8, study_accuracy=0.79, study_start_accuracy=0.8, **other)
+    assert retrained_words(row) == ["79.00", "70.00*"]
+    assert retrained_words(cell("resnet8", "mul8s_1KVA", int8_accuracy=0.8)) == ["", ""]

@@ -196,7 +196,6 @@ def _seeds(document: Document) -> list[Block]:
 def _costs(document: Document) -> list[Block]:
     lines = []
     for row in first_cells(document):
-        after = (row[retrained_column(recipe)] for recipe in RECIPES)
         lines.append(
             (
                 row["network"],
@@ -206,7 +205,7 @@ def _costs(document: Document) -> list[Block]:
                 f"{row['energy_nj']:,.0f}",
                 f"{row['routing_nj']:,.1f}",
                 *(percent(row[name]) for name in ("accuracy", *map(compensated_column, ("bias", "affine")))),
-                *map(percent, after),
+                *retrained_words(row),
             )
         )
     heads = ("network", "circuit", "cost", "cost, our energies", "nJ", "nJ of routing", "as is", "bias", "affine")
@@ -239,9 +238,16 @@ def _costs(document: Document) -> list[Block]:
             rows=memory,
             left=1,
         ),
-        "Accuracies in %; as is, compensated without retraining, and retrained with each recipe.",
+        "Accuracies in %; as is, compensated without retraining, and retrained with each recipe"
+        f"{' (* of another training of the network)' if other_starts(document['cells']) else ''}.",
         Table(heads=(*heads, *RECIPES), rows=lines, left=2),
     ]
+
+
+def retrained_words(row: Row) -> list[str]:
+    """Accuracy in % after retraining with each recipe, marked where another training of the network was retrained."""
+    others = other_recipes(row)
+    return [percent(row[retrained_column(recipe)]) + ("*" if recipe in others else "") for recipe in RECIPES]
 
 
 REPORT = Report(
