@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import functools
 import gzip
 import hashlib
 import lzma
@@ -52,8 +53,12 @@ def parse_library(texts: Mapping[str, str]) -> CellLibrary:
     return merge({source: _library(text, source=source) for source, text in texts.items()})
 
 
+@functools.cache
 def embedded_library() -> CellLibrary:
-    """The cell library that axhw carries: figures fitted from IHP SG13G2, 130 nm (see data/NOTICE)."""
+    """The cell library that axhw carries: figures fitted from IHP SG13G2, 130 nm (see data/NOTICE).
+
+    It is read once by a process.
+    """
     file = resources.files("axhw.synth") / "data" / EMBEDDED_LIBRARY
     return parse_library({EMBEDDED_LIBRARY: file.read_text(encoding="utf-8")})
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
+from typing import cast
 
 from axhw.errors import AxhwError
 
+# A string, a mark, a word, or what is none of these; comments, blanks and continued lines match without a group.
 _TOKEN = re.compile(
-    r'"([^"]*)"|/\*.*?\*/|//[^\n]*|\\\s*\n|[^\S\n]+|(\n)|([(){}:;,])|((?!/\*)[^\s"(){}:;,\\]+)', re.DOTALL
+    r'[^\S\n]*(?:("[^"]*")|/\*.*?\*/|//[^\n]*|\\\s*\n|([\n(){}:;,])|((?!/\*)[^\s"(){}:;,\\]+)|(\S))', re.DOTALL
 )
 _NAME = re.compile(r"[A-Za-z_]\w*")
 _MAX_DEPTH = 64
@@ -45,11 +48,10 @@ def parse_liberty(text: str, *, source: str) -> Statement:
     AxhwError
         If the text is not one complete library group; the sentence names the line.
     """
-    kinds, words, positions = _tokens(text, source)
+    kinds, words = _tokens(text, source)
 
     def broken(found: str) -> AxhwError:
-        line = text.count("\n", 0, positions[min(at, len(positions) - 1)]) + 1 if positions else 1
-        return _broken(source, f"{found} on line {line}")
+        return _broken(source, f"{found} on line {_line(text, min(at, len(kinds) - 1))}")
 
     # Open groups, outermost first, as (name, args, children); a statement ends at ; or a line's end.
     open_groups: list[tuple[str, tuple[str, ...], list[Statement]]] = [("", (), [])]
@@ -111,27 +113,32 @@ def _library_group(top: list[Statement], source: str) -> Statement:
     return groups[0]
 
 
-def _tokens(text: str, source: str) -> tuple[list[str], list[str], list[int]]:
-    """Kinds (w word, s string, or the punctuation itself), words and positions of all tokens."""
+def _tokens(text: str, source: str) -> tuple[list[str], list[str]]:
+    """Kinds (w word, s string, or the mark itself) and words of all tokens."""
     kinds: list[str] = []
     words: list[str] = []
-    positions: list[int] = []
-    end = 0
-    for match in _TOKEN.finditer(text):
-        if match.start() != end:
-            break
-        end = match.end()
-        group = match.lastindex
-        if group is not None:
-            word = match.group(group)
-            kinds.append("s" if group == 1 else "w" if group == 4 else word)
+    for string, mark, word, wrong in _TOKEN.findall(text):
+        if word:
+            kinds.append("w")
             words.append(word)
-            positions.append(match.start())
-    if end != len(text):
-        line = text.count("\n", 0, end) + 1
-        found = {'"': "a string without its closing quote", "/": "a comment without its end"}
-        raise _broken(source, f"{found.get(text[end], repr(text[end]))} on line {line}")
-    return kinds, words, positions
+        elif mark:
+            kinds.append(mark)
+            words.append(mark)
+        elif string:
+            kinds.append("s")
+            words.append(string[1:-1])
+        elif wrong:
+            found = {'"': "a string without its closing quote", "/": "a comment without its end"}
+            line = _line(text, len(kinds))
+            raise _broken(source, f"{found.get(wrong, repr(wrong))} on line {line}")
+    return kinds, words
+
+
+def _line(text: str, place: int) -> int:
+    """The line of the token at a place among all, which are not asked for theirs unless something is wrong."""
+    tokens = (match for match in _TOKEN.finditer(text) if match.lastindex is not None)
+    token = next(islice(tokens, max(place, 0), None), None)
+    return 1 if token is None else text.count("\n", 0, token.start(cast(int, token.lastindex))) + 1
 
 
 def _skip_lines(kinds: list[str], at: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -41,6 +42,8 @@ class TableReader:
             for group in library.all(kind)
             if group.args
         }
+        # Most tables of a library share a few axes.
+        self._axes: dict[tuple[str, ...], FloatArray] = {}
 
     def read(self, group: Statement, unit: float, where: str) -> Table:
         """The table of a group such as ``cell_rise (template) { values(...); }``.
@@ -75,18 +78,24 @@ class TableReader:
             raise AxhwError(f"Expected a table template of the library at {where}, found {name!r}.")
         own = _indices(group)
         axes = [
-            _numbers(own.get(k) or template.indices.get(k, ()), f"index_{k} at {where}")
+            self._axis(own.get(k) or template.indices.get(k, ()), k, where)
             for k in range(1, len(template.variables) + 1)
         ]
-        for axis in axes:
-            if not axis.size or np.any(np.diff(axis) <= 0):
-                raise AxhwError(f"Expected rising table indices at {where}, found {axis.tolist()}.")
         rows = tuple(arg for statement in group.all("values") for arg in statement.args)
         values = _numbers(rows, f"values at {where}")
         shape = [axis.size for axis in axes]
-        if values.size != np.prod(shape, dtype=int):
+        if values.size != math.prod(shape):
             raise AxhwError(f"Expected {' x '.join(map(str, shape)) or '1'} values at {where}, found {values.size}.")
         return self._oriented(template.variables, axes, values.reshape(shape) * unit)
+
+    def _axis(self, rows: tuple[str, ...], place: int, where: str) -> FloatArray:
+        known = self._axes.get(rows)
+        if known is None:
+            known = _numbers(rows, f"index_{place} at {where}")
+            if not known.size or np.any(np.diff(known) <= 0):
+                raise AxhwError(f"Expected rising table indices at {where}, found {known.tolist()}.")
+            self._axes[rows] = known
+        return known
 
     def _oriented(self, variables: tuple[str, ...], axes: list[FloatArray], values: FloatArray) -> Table:
         slew, load = _NO_AXIS, _NO_AXIS
