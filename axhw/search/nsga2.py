@@ -154,11 +154,14 @@ def _offspring(
         PM(eta=_ETA, vtype=float, repair=repair),
     )
     found: dict[_Key, Genome] = {}
-    matings = 0
-    while len(found) < wanted and matings < _MOST_MATINGS:
+    matings = known_in_a_row = 0
+    # Small spaces run out of configurations that are not known.
+    while len(found) < wanted and matings < _MOST_MATINGS and known_in_a_row < wanted:
         matings += 1
         missing = wanted - len(found)
         children = mating.do(problem, population, missing, algorithm=algorithm, random_state=rng).get("X")
         genomes = [tuple(int(gene) for gene in child) for child in children]
-        found |= {key: genome for genome in genomes if (key := _key(space, genome)) not in known and key not in found}
+        new = {key: genome for genome in genomes if (key := _key(space, genome)) not in known and key not in found}
+        known_in_a_row = 0 if new else known_in_a_row + missing
+        found |= new
     return list(found.values())
