@@ -15,13 +15,15 @@ import numpy.typing as npt
 from axhw.errors import AxhwError
 from axhw.hdl.bits import VECTORS_PER_WORD, Words, pack_operands, unpack_product
 from axhw.hdl.spec import IntegerArray
-from axhw.sim.bitparallel import evaluate
+from axhw.sim.gate_programs import NetlistProgram
 from axhw.synth.liberty.function import BooleanFunction
 from axhw.synth.liberty.library import Cell, CellLibrary, FlipFlop
-from axhw.synth.netlist import GateGraph, Instance, Netlist
+from axhw.synth.netlist import CONSTANT_1, GateGraph, Instance, Netlist
 from axhw.synth.timing_arcs import clock_net
 
 NetArray = npt.NDArray[np.intp]
+
+_ALL_ONES = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -81,6 +83,9 @@ def run_clocked(
         If ports are missing or unknown, arrays differ in shape, the design has no clock, or an output of a flip-flop
         is neither its state nor the inverse.
     """
+    # numba takes a fifth of a second to import: designs that are in the store already do without.
+    from axhw.sim._cycles import run_program
+
     clock = clock_net(netlist, library)
     if clock is None:
         raise AxhwError(f"Expected flip-flops in {netlist.name} to clock, found none.")
@@ -99,7 +104,9 @@ def run_clocked(
     outputs = {port: np.zeros((cycles, streams), np.int64) for port in netlist.outputs}
     row = np.zeros(graph.net_count, np.intp)
     row[graph.sources] = np.arange(len(graph.sources))
-    nets: Words | None = None
+    program = NetlistProgram.of(graph)
+    nets = np.zeros((program.rows, words), np.uint64)
+    nets[CONSTANT_1] = _ALL_ONES
     for cycle in range(cycles):
         now = sources[cycle]
         for port, values in inputs.items():
@@ -108,7 +115,8 @@ def run_clocked(
         for (_, bank), state in zip(banks, states):
             for driven, inverted in bank.outputs:
                 now[row[driven]] = ~state if inverted else state
-        nets = evaluate(graph, now, out=nets)
+        nets[graph.sources] = now
+        run_program(*program[:-1], nets)
         for port, port_nets in netlist.outputs.items():
             signed = port in signed_outputs
             outputs[port][cycle] = unpack_product(nets[list(port_nets)], signed=signed, count=streams)

@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 
 from axhw.errors import AxhwError
 from axhw.hdl.bits import exhaustive_words, pack_operands, unpack_product
+from axhw.sim._cycles import run_program
 from axhw.sim.bitparallel import evaluate, port_words
+from axhw.sim.gate_programs import NetlistProgram
 from axhw.synth.liberty.function import BooleanFunction
 from axhw.synth.liberty.library import CellLibrary
 from axhw.synth.liberty.reader import embedded_library, read_library
-from axhw.synth.netlist import GateFunction, GateGraph
+from axhw.synth.netlist import CONSTANT_1, GateFunction, GateGraph
 
 PDK = Path(__file__).parents[3] / "shared" / "pdk"
 PINS = ("A", "B", "C", "D")
@@ -77,6 +79,12 @@ def test_random_netlists_equal_their_truth_tables(data: st.DataObject) -> None:
     for vector in range(64):
         expected = by_truth_tables(graph, [vector >> bit & 1 for bit in range(sources)])
         assert [int(row[0]) >> vector & 1 for row in nets] == expected
+    program = NetlistProgram.of(graph)
+    rows = np.zeros((program.rows, 3), np.uint64)
+    rows[CONSTANT_1] = np.iinfo(np.uint64).max
+    rows[graph.sources] = exhaustive_words(sources)
+    run_program(*program[:-1], rows)
+    np.testing.assert_array_equal(rows[: graph.net_count], np.repeat(nets, 3, axis=1))
 
 
 def check_library(library: CellLibrary) -> int:
