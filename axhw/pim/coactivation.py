@@ -14,15 +14,17 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from numba import njit
 
 from axhw.errors import AxhwError
 from axhw.pim.choices import Choices
 from axhw.pim.grouping import Grouping, sorted_grouping, uniform_grouping
 from axhw.pim.ordered_schedule import in_order
-from axhw.pim.schedule import Loads, Mode, least_cycles, least_transfers
+from axhw.pim.schedule import Loads, Mode
 
 IntArray = npt.NDArray[np.int64]
 
@@ -82,7 +84,7 @@ class _Search:
     def __init__(self, choices: Choices, start: Grouping, *, mode: Mode, parts: int) -> None:
         self._chose = choices.matrix.astype(np.int64)
         self._mode = mode
-        self._cuts = [choices.tokens * part // parts for part in range(parts + 1)]
+        self._cuts = np.array([choices.tokens * part // parts for part in range(parts + 1)])
         self._start = start.group_of
         self._groups = len(start.groups)
         self._first = self._measured(start.loads(choices))
@@ -131,11 +133,40 @@ class _Search:
 
     def _measured(self, loads: Loads) -> npt.NDArray[np.int64]:
         """Cycles and transfers of each part, shape (parts, 2)."""
-        parts = [loads[start:stop] for start, stop in itertools.pairwise(self._cuts)]
-        return np.array([(least_cycles(part), self._transfers(part)) for part in parts])
+        measured = np.empty((len(self._cuts) - 1, 2), np.int64)
+        _bounds(loads, self._cuts, measured)
+        if self._mode == "token_order":
+            parts = [loads[start:stop] for start, stop in itertools.pairwise(self._cuts)]
+            # The same numbers for all groupings: what differs is the grouping.
+            orders = [in_order(part, rng=np.random.default_rng(0), sweeps=_SWEEPS) for part in parts]
+            measured[:, 1] = [order.transfers for order in orders]
+        return measured
 
-    def _transfers(self, loads: Loads) -> int:
-        if self._mode == "any_order":
-            return least_transfers(loads)
-        # The same numbers for all groupings: what differs is the grouping.
-        return in_order(loads, rng=np.random.default_rng(0), sweeps=_SWEEPS).transfers
+
+@njit(cache=True)
+def _bounds(loads: Any, cuts: Any, measured: Any) -> None:
+    """`least_cycles` and `least_transfers` of the tokens between cuts, compiled: they are asked for thousands of times.
+
+    Parameters
+    ----------
+    loads : int64 array, shape (tokens, groups)
+    cuts : int64 array, shape (parts + 1,)
+    measured : int64 array, shape (parts, 2)
+        Filled.
+    """
+    queues = np.empty(loads.shape[1], np.int64)
+    for part in range(len(measured)):
+        for group in range(len(queues)):
+            queues[group] = 0
+        transfers = 0
+        for token in range(cuts[part], cuts[part + 1]):
+            largest = 0
+            for group in range(len(queues)):
+                load = loads[token, group]
+                queues[group] += load
+                largest = max(largest, load)
+            transfers += largest
+        cycles = 0
+        for group in range(len(queues)):
+            cycles = max(cycles, queues[group])
+        measured[part, 0], measured[part, 1] = cycles, transfers
