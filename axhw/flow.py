@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Protocol
 
 from amaranth.lib import wiring
@@ -17,10 +16,7 @@ from axhw.synth.synthesis import SynthesisJob, to_rtlil
 
 
 class Circuit(Protocol):
-    """What can be synthesised; equal ones are the same circuit."""
-
-    def __hash__(self) -> int:
-        """Of what the circuit is."""
+    """What can be synthesised."""
 
     @property
     def name(self) -> str:
@@ -83,7 +79,7 @@ class Flow:
         """The synthesis of a circuit."""
         return SynthesisJob(
             name=spec.name,
-            rtlil=_rtlil(spec),
+            rtlil=to_rtlil(spec.component(), name=spec.name),
             liberty=self.library.text,
             engine=self.engine,
         )
@@ -99,9 +95,3 @@ class Flow:
         self.library.cells.wire_loads.find(self.conditions.wire_load, area_um2=0.0)
         if clocked:
             check_flip_flops(self.library.cells, spec.name)
-
-
-@lru_cache(maxsize=64)
-def _rtlil(spec: Circuit) -> str:
-    """A circuit that several steps of a command look up is written once: it takes longer than to find it in a store."""
-    return to_rtlil(spec.component(), name=spec.name)
