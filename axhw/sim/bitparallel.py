@@ -12,10 +12,9 @@ import numpy as np
 
 from axhw.errors import AxhwError
 from axhw.hdl.bits import Words
-from axhw.sim.gate_programs import AND, OR, XOR, gate_program
+from axhw.sim.gate_programs import ALL_ONES, AND, OR, XOR, NetlistProgram
 from axhw.synth.netlist import CONSTANT_0, CONSTANT_1, GateGraph, Netlist
 
-_ALL_ONES = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
 _UFUNCS = {AND: np.bitwise_and, OR: np.bitwise_or, XOR: np.bitwise_xor}
 
 
@@ -61,19 +60,14 @@ def evaluate(graph: GateGraph, words: Mapping[int, Words] | Words, *, out: Words
             f"Expected uint64 of shape {(graph.net_count, count)} for the net values, found {out.dtype} {out.shape}."
         )
 
-    rows = list(out)
+    program = NetlistProgram.of(graph)
+    rows = [*out, *np.empty((program.rows - graph.net_count, count), np.uint64)]
     rows[CONSTANT_0].fill(0)
-    rows[CONSTANT_1].fill(_ALL_ONES)
+    rows[CONSTANT_1].fill(ALL_ONES)
     for net, row in zip(graph.sources.tolist(), sources, strict=True):
         rows[net][:] = row
-    programs = [gate_program(function.expression, function.inputs) for function in graph.functions]
-    scratch = list(np.empty((max((program.scratch for program in programs), default=0), count), np.uint64))
-    constants = [rows[CONSTANT_0], rows[CONSTANT_1]]
-    for index, fanin, target in zip(graph.function.tolist(), graph.fanin.tolist(), graph.output.tolist(), strict=True):
-        program = programs[index]
-        slots = [rows[target], *constants, *[rows[net] for net in fanin[: program.inputs]], *scratch]
-        for operation, x, y, destination in program.steps:
-            _UFUNCS[operation](slots[x], slots[y], slots[destination])
+    for operation, x, y, destination in zip(*(column.tolist() for column in program[:-1])):
+        _UFUNCS[operation](rows[x], rows[y], rows[destination])
     return out
 
 

@@ -15,15 +15,13 @@ import numpy.typing as npt
 from axhw.errors import AxhwError
 from axhw.hdl.bits import VECTORS_PER_WORD, Words, pack_operands, unpack_product
 from axhw.hdl.spec import IntegerArray
-from axhw.sim.gate_programs import NetlistProgram
+from axhw.sim.gate_programs import ALL_ONES, NetlistProgram
 from axhw.synth.liberty.function import BooleanFunction
 from axhw.synth.liberty.library import Cell, CellLibrary, FlipFlop
 from axhw.synth.netlist import CONSTANT_1, GateGraph, Instance, Netlist
 from axhw.synth.timing_arcs import clock_net
 
 NetArray = npt.NDArray[np.intp]
-
-_ALL_ONES = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -106,7 +104,7 @@ def run_clocked(
     row[graph.sources] = np.arange(len(graph.sources))
     program = NetlistProgram.of(graph)
     nets = np.zeros((program.rows, words), np.uint64)
-    nets[CONSTANT_1] = _ALL_ONES
+    nets[CONSTANT_1] = ALL_ONES
     for cycle in range(cycles):
         now = sources[cycle]
         for port, values in inputs.items():

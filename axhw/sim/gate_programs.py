@@ -11,6 +11,8 @@ import numpy.typing as npt
 from axhw.synth.liberty.function import BooleanFunction
 from axhw.synth.netlist import CONSTANT_0, CONSTANT_1, GateGraph
 
+ALL_ONES = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
+
 AND, OR, XOR = range(3)
 """Operations on words."""
 

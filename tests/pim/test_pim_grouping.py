@@ -7,7 +7,7 @@ import pytest
 
 from axhw.errors import AxhwError
 from axhw.pim.choices import Choices, synthetic_choices
-from axhw.pim.coactivation import coactivation_grouping
+from axhw.pim.coactivation import _bounds, coactivation_grouping
 from axhw.pim.grouping import Grouping, named_grouping, sorted_grouping, uniform_grouping
 from axhw.pim.model_choices import model_folder, traced_layer
 from axhw.pim.ordered_schedule import in_order
@@ -96,6 +96,16 @@ def test_few_conflicts_on_text_that_it_was_not_made_for() -> None:
     others = sorted_grouping(known.expert_loads, 4).loads(new)
     assert least_cycles(ours) < 0.85 * least_cycles(others)
     assert least_transfers(ours) < 0.95 * least_transfers(others)
+
+
+def test_bounds_of_parts_are_those_of_schedules() -> None:
+    rng = np.random.default_rng(0)
+    loads = rng.integers(0, 4, (40, 5))
+    cuts = np.array([0, 1, 17, 40])
+    measured = np.empty((3, 2), np.int64)
+    _bounds(loads, cuts, measured)
+    parts = np.split(loads, cuts[1:-1])
+    assert measured.tolist() == [[least_cycles(part), least_transfers(part)] for part in parts]
 
 
 @pytest.mark.parametrize("mode", ["any_order", "token_order"])

@@ -10,9 +10,10 @@ from typing import cast
 
 from axhw.errors import AxhwError
 
-# A string, a mark, a word, or what is none of these; comments, blanks and continued lines match without a group.
+# A string, a mark, a word, or what is none of these, with all behind it: nobody looks further. Comments, blanks and
+# continued lines match without a group.
 _TOKEN = re.compile(
-    r'[^\S\n]*(?:("[^"]*")|/\*.*?\*/|//[^\n]*|\\\s*\n|([\n(){}:;,])|((?!/\*)[^\s"(){}:;,\\]+)|(\S))', re.DOTALL
+    r'[^\S\n]*(?:("[^"]*")|/\*.*?\*/|//[^\n]*|\\\s*\n|([\n(){}:;,])|((?!/\*)[^\s"(){}:;,\\]+)|(\S.*))', re.DOTALL
 )
 _NAME = re.compile(r"[A-Za-z_]\w*")
 _MAX_DEPTH = 64
@@ -130,7 +131,7 @@ def _tokens(text: str, source: str) -> tuple[list[str], list[str]]:
         elif wrong:
             found = {'"': "a string without its closing quote", "/": "a comment without its end"}
             line = _line(text, len(kinds))
-            raise _broken(source, f"{found.get(wrong, repr(wrong))} on line {line}")
+            raise _broken(source, f"{found.get(wrong[0], repr(wrong[0]))} on line {line}")
     return kinds, words
 
 
